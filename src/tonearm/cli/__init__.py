@@ -1,0 +1,52 @@
+"""The command line. It holds no science: it reads arguments, calls a room, prints.
+
+The table below is all that `tonearm --help` needs, so that no command is imported to list the others; a test holds
+each row against the command's own help. A command lives in `tonearm.cli.<module>`: `app` where it has commands below
+it, else a function `command`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    module: str
+    group: str
+    help: str
+    example: str
+
+
+GROUPS = ("Music", "Data", "Honesty", "Housekeeping")
+
+COMMANDS: dict[str, Entry] = {
+    "pack": Entry("pack", "Data", "Turn a dataset into features on disk, and look after such packs.",
+                  "tonearm pack build folder:~/Music --feature logmel -o packs/mine"),
+    "data": Entry("data", "Data", "Know the datasets: what they are, how to get them, what is wrong with them.",
+                  "tonearm data verify gtzan ~/data/genres"),
+    "features": Entry("features", "Data", "List the features, or compute one from a file.",
+                      "tonearm features compute song.mp3 --feature mfcc -o song.npy"),
+    "demo": Entry("demo", "Housekeeping", "Synthesise a small dataset and do the main job on it.",
+                  "tonearm demo -o demo"),
+    "doctor": Entry("doctor", "Housekeeping", "Say what is installed, what can be read and what is missing.",
+                    "tonearm doctor --json"),
+}  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit the process with its code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments in (["--version"], ["-V"]):
+        # Before anything is imported: scripts ask this often.
+        from tonearm import __version__
+
+        print(f"tonearm {__version__}")
+        sys.exit(0)
+    # The work is spread over files, not over the threads of one product; must be set before numpy is imported.
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    from tonearm.cli._root import run
+
+    sys.exit(run(arguments))

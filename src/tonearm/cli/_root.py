@@ -1,0 +1,94 @@
+"""The root command: groups and examples in its help, commands imported when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import typer
+from typer.core import TyperGroup
+
+from tonearm.cli import COMMANDS, GROUPS
+from tonearm.errors import TonearmError
+
+
+class LazyGroup(TyperGroup):
+    """Lists the table of `tonearm.cli`, imports a command only to run it or to show its own help."""
+
+    def list_commands(self, ctx) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx, cmd_name: str):
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module = importlib.import_module(f"tonearm.cli.{entry.module}")
+        app = getattr(module, "app", None)
+        if app is None:
+            app = typer.Typer(add_completion=False)
+            app.command(name=cmd_name, help=entry.help, epilog=f"Example: {entry.example}")(module.command)
+        command = typer.main.get_command(app)
+        command.name = cmd_name
+        return command
+
+    def format_help(self, ctx, formatter) -> None:
+        _print_help()
+
+
+def _print_help() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    # `highlight=False`: the help is text, not data.
+    console = Console(highlight=False)
+    console.print("\n[bold]tonearm[/bold] tells the genre of music, and tells the truth about how well it does so.\n")
+    console.print("Usage: tonearm [bold]COMMAND[/bold] …      (tonearm COMMAND --help says more)\n")
+    for group in GROUPS:
+        rows = [(name, entry) for name, entry in COMMANDS.items() if entry.group == group]
+        if not rows:
+            continue
+        console.print(f"[bold]{group}[/bold]")
+        table = Table(box=None, show_header=False, padding=(0, 2), pad_edge=True)
+        table.add_column(no_wrap=True, style="cyan")
+        table.add_column()
+        for name, entry in rows:
+            table.add_row(name, f"{entry.help}\n[dim]{entry.example}[/dim]")
+        console.print(table)
+        console.print()
+    console.print("Options: --version, --help. Results go to standard output, everything else to standard error.")
+
+
+app = typer.Typer(cls=LazyGroup, add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", "-V", help="Print the version and stop."),
+) -> None:
+    if version:
+        from tonearm import __version__
+
+        typer.echo(f"tonearm {__version__}")
+        raise typer.Exit
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; returns the exit code: 0 done, 1 work failed, 2 used wrongly, 130 interrupted."""
+    try:
+        result = app(arguments, standalone_mode=True)
+        return int(result or 0)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    except TonearmError as error:
+        print(f"tonearm: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("tonearm: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) went away: not an error, and Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

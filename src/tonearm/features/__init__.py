@@ -1,0 +1,1 @@
+"""Waveforms to arrays, one STFT below all of them."""

@@ -1,0 +1,1 @@
+"""How to split without fooling yourself, and the audit."""
