@@ -1,0 +1,69 @@
+"""The light tool stays light: nothing heavy is imported by listing, importing or running light commands."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "librosa", "sklearn", "scipy", "matplotlib", "pandas", "av", "numba", "ray", "fastapi", "optuna")
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+import tonearm
+names = [m.name for m in pkgutil.walk_packages(tonearm.__path__, "tonearm.") if not m.name.endswith("__main__")]
+for name in names:
+    importlib.import_module(name)
+print(len(names), *[m for m in sys.argv[1:] if m in sys.modules])
+"""
+
+RUN = """
+import sys
+from tonearm.cli import main
+heavy, arguments = sys.argv[1].split(","), sys.argv[2:]
+try:
+    main(arguments)
+except SystemExit as stop:
+    code = stop.code
+print("\\nLOADED", code, *[m for m in heavy if m in sys.modules])
+"""
+
+
+def test_no_module_of_the_package_imports_anything_heavy():
+    done = subprocess.run([sys.executable, "-c", IMPORT_ALL, *HEAVY], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    count, *loaded = done.stdout.split()
+    assert int(count) > 15, "the walk found hardly any module: it tests nothing"
+    assert loaded == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["doctor", "--json"],
+        ["features", "list"],
+        ["data", "list"],
+        ["pack", "info", "no-such-pack"],
+        ["audit", "--help"],
+        ["split", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_running_a_light_command_loads_nothing_heavy(arguments):
+    done = subprocess.run([sys.executable, "-c", RUN, ",".join(HEAVY), *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    _, code, *loaded = done.stdout[done.stdout.index("LOADED") :].split()
+    assert code == ("1" if "no-such-pack" in arguments else "0")
+    assert loaded == []
+
+
+def test_version_imports_neither_numpy_nor_typer():
+    ask = "import sys\nfrom tonearm.cli import main\ntry:\n    main(['--version'])\nexcept SystemExit:\n    pass\n"
+    ask += "print(*[m for m in ('numpy', 'typer', 'rich', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True)
+    from tonearm import __version__
+
+    assert done.stdout.split() == ["tonearm", __version__], done.stdout + done.stderr
