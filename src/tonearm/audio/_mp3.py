@@ -1,0 +1,114 @@
+"""MPEG audio frames as far as recognition needs them: headers, chains of headers, the count in a Xing header.
+
+By hand because recognition has to tell MP3 from AAC and from noise before a decoder is chosen, and because libsndfile
+neither says whether a length was counted or guessed nor opens a file that has junk in front.
+"""
+
+from __future__ import annotations
+
+from typing import BinaryIO, NamedTuple
+
+_BITRATES = {  # kbit/s by (MPEG-1?, layer), index 1 to 14
+    (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by the version bits
+
+
+class Frame(NamedTuple):
+    """One frame header: its size in bytes, what it decodes to, and what all frames of a stream share (`stream`)."""
+
+    size: int
+    samples: int
+    sample_rate: int
+    bitrate_kbps: int
+    stream: tuple[int, int, int]
+    xing_offset: int
+
+
+def parse_frame(data: bytes | memoryview, at: int = 0) -> Frame | None:
+    """The MPEG audio header at `at`, or None. Layer bits 00 are ADTS (AAC) and free format is not read by anything."""
+    if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] & 0xE0 != 0xE0:
+        return None
+    version, layer = (data[at + 1] >> 3) & 3, 4 - ((data[at + 1] >> 1) & 3)
+    index, rate_index, padding = data[at + 2] >> 4, (data[at + 2] >> 2) & 3, (data[at + 2] >> 1) & 1
+    if version == 1 or layer == 4 or index in (0, 15) or rate_index == 3:
+        return None
+    first = version == 3
+    kbps, rate = _BITRATES[first, layer][index - 1], _RATES[version][rate_index]
+    samples = 384 if layer == 1 else 576 if layer == 3 and not first else 1152
+    if layer == 1:
+        size = (12000 * kbps // rate + padding) * 4
+    else:
+        size = samples // 8 * 1000 * kbps // rate + padding
+    mono = data[at + 3] >> 6 == 3
+    side = (17 if mono else 32) if first else (9 if mono else 17)
+    return Frame(size, samples, rate, kbps, (version, layer, rate), 4 + side)
+
+
+def find_chain(data: bytes | memoryview, links: int = 3, stop: int | None = None) -> int | None:
+    """Offset of the first of `links` headers that follow each other (fewer where the data ends), or None."""
+    data = bytes(data)
+    at = data.find(0xFF)
+    while at >= 0 and (stop is None or at < stop):
+        frame, here, seen = parse_frame(data, at), at, 0
+        while frame is not None:
+            here, seen = here + frame.size, seen + 1
+            following = parse_frame(data, here)
+            if seen >= links or (here + 4 > len(data) and (seen > 1 or at == 0)):
+                return at
+            frame = following if following is not None and following.stream == frame.stream else None
+        at = data.find(0xFF, at + 1)
+    return None
+
+
+def is_adts(data: bytes | memoryview, at: int = 0, links: int = 3) -> bool:
+    """Whether AAC in ADTS frames begins at `at`: the sync of MP3, but layer bits 00, and a length in the header."""
+    for seen in range(links):
+        if at + 7 > len(data):
+            return seen > 0
+        if data[at] != 0xFF or data[at + 1] & 0xF6 != 0xF0 or (data[at + 2] >> 2) & 15 > 12:
+            return False
+        size = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+        if size < 7:
+            return False
+        at += size
+    return True
+
+
+def counted_frames(data: bytes | memoryview, at: int) -> int | None:
+    """How many samples the Xing, Info or VBRI header in the first frame (at `at`) promises, or None without one."""
+    frame = parse_frame(data, at)
+    if frame is None:
+        return None
+    here = at + frame.xing_offset
+    if bytes(data[here : here + 4]) in (b"Xing", b"Info") and data[here + 7] & 1:
+        return int.from_bytes(data[here + 8 : here + 12]) * frame.samples
+    if bytes(data[at + 36 : at + 40]) == b"VBRI":
+        return int.from_bytes(data[at + 50 : at + 54]) * frame.samples
+    return None
+
+
+def id3_size(head: bytes) -> int:
+    """Bytes that the ID3v2 tag at the start of `head` takes with its header and footer, 0 without one."""
+    if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 127:
+        return 0
+    size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+    return 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+def last_frame_is_cut(file: BinaryIO, first: Frame, size: int) -> bool:
+    """Whether the file ends inside a frame: where no header counts the frames, this is all there is to know."""
+    tail = min(size, 16384)
+    file.seek(size - tail)
+    data = file.read(tail)
+    at = find_chain(data)
+    if at is None:
+        return False
+    while (frame := parse_frame(data, at)) is not None and frame.stream == first.stream:
+        at += frame.size
+    return at > len(data)
