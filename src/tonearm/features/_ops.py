@@ -1,0 +1,107 @@
+"""The few operations that numpy and torch call by different names, so that a formula is written once.
+
+Each takes a numpy array or a torch tensor and returns the same kind. torch is never imported here: a tensor brings it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+Array = Any  # a numpy array or a torch tensor
+
+_constants: dict[tuple[int, str], tuple[np.ndarray, Array]] = {}
+
+
+def is_numpy(x: Array) -> bool:
+    return isinstance(x, np.ndarray)
+
+
+def module(x: Array) -> Any:
+    """numpy or torch, whichever made x."""
+    return np if is_numpy(x) else sys.modules["torch"]
+
+
+def constant(array: np.ndarray, like: Array) -> Array:
+    """A numpy array beside `like`: itself, or a tensor on the device of `like` (kept, while there are few)."""
+    if is_numpy(like):
+        return array
+    key = (id(array), str(like.device))
+    known = _constants.get(key)
+    if known is None or known[0] is not array:
+        if len(_constants) > 256:
+            _constants.clear()
+        # A copy: the shared arrays are read-only, which torch does not know. The array is held so that its id stays.
+        known = _constants[key] = (array, module(like).tensor(array, device=like.device))
+    return known[1]
+
+
+def float64(x: Array) -> Array:
+    """In double precision, where the device has it (Apple's has not)."""
+    if is_numpy(x):
+        return x.astype(np.float64)
+    return x.double() if x.device.type != "mps" else x.float()
+
+
+def float32(x: Array) -> Array:
+    return x.astype(np.float32, copy=False) if is_numpy(x) else x.float()
+
+
+def at_least(x: Array, low: float | Array) -> Array:
+    """Every element, or `low` where that is greater."""
+    if is_numpy(x):
+        return np.maximum(x, low)
+    return x.clamp(min=low)
+
+
+def largest(x: Array) -> Array:
+    """The maximum over rows and frames of each clip, shape (..., 1, 1)."""
+    return x.max(axis=(-2, -1), keepdims=True) if is_numpy(x) else x.amax(dim=(-2, -1), keepdim=True)
+
+
+def sort(x: Array) -> Array:
+    """Ascending along the last axis."""
+    return np.sort(x, axis=-1) if is_numpy(x) else x.sort(dim=-1).values
+
+
+def running_sum(x: Array) -> Array:
+    """Sum of the elements so far along the last axis, added one by one in the precision of x.
+
+    torch adds in a wider type or in another order, which moves a threshold on the sum by a bin now and then.
+    """
+    if is_numpy(x):
+        return np.cumsum(x, axis=-1)
+    total = x.new_empty(x.shape)
+    total[..., 0] = x[..., 0]
+    for i in range(1, x.shape[-1]):
+        module(x).add(total[..., i - 1], x[..., i], out=total[..., i])
+    return total
+
+
+def swap(x: Array) -> Array:
+    """(..., frames, rows) to (..., rows, frames) or back, contiguous."""
+    return np.ascontiguousarray(np.swapaxes(x, -1, -2)) if is_numpy(x) else x.transpose(-1, -2).contiguous()
+
+
+def concat(parts: list[Array], axis: int) -> Array:
+    return np.concatenate(parts, axis=axis) if is_numpy(parts[0]) else module(parts[0]).cat(parts, dim=axis)
+
+
+def power_to_db(power: Array, *, ref: float | str = 1.0, top_db: float | None = 80.0, amin: float = 1e-10) -> Array:
+    """Decibels relative to `ref` (a power, or "max": the greatest of each clip), floored at `top_db` below the peak.
+
+    Of arrays (..., rows, frames) or (..., frames, rows): what leads is a batch, and each clip has its own peak.
+    """
+    log10 = module(power).log10
+    decibels = log10(at_least(power, amin))
+    decibels *= 10.0
+    if ref == "max":
+        # The decibels of the peak are the peak of the decibels.
+        decibels -= largest(decibels)
+    elif ref != 1.0:
+        decibels -= 10.0 * float(np.log10(max(amin, ref)))
+    if top_db is not None:
+        decibels = at_least(decibels, largest(decibels) - top_db)
+    return decibels

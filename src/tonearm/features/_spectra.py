@@ -1,0 +1,92 @@
+"""What features are computed from: a clip (or a batch) with every view of it made once and shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tonearm.features import _ops, _stft
+from tonearm.features._grid import Grid
+from tonearm.features._mel import Mel
+
+if TYPE_CHECKING:
+    from tonearm.features.base import Feature
+
+Array = Any
+
+
+class Spectra:
+    """One clip (n,), or clips (..., n) of one length, float32, numpy or torch, and what was asked of them so far.
+
+    Views have the frame before the bin, (..., frames, bins): that is how they are computed. They are shared: do not
+    write to them. `total_samples` is the length of the whole clip where `samples` is only its beginning; the rest
+    counts as silence.
+    """
+
+    def __init__(self, samples: Array, sample_rate: int, *, total_samples: int | None = None) -> None:
+        self.samples = samples
+        self.sample_rate = int(sample_rate)
+        self.n_samples = max(samples.shape[-1], total_samples or 0)
+        self.numpy = _ops.is_numpy(samples)
+        self._known: dict[Hashable, Any] = {}
+
+    def share(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` returns, made once per key; start the key with the name of what it is."""
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+    def of(self, feature: Feature) -> Array:
+        """A feature of this clip, (..., rows, frames), computed once."""
+        return self.share(("feature", feature), lambda: feature.compute(self))
+
+    def frequencies(self, grid: Grid) -> Array:
+        """The middle of each bin in Hz, float64, shape (bins,)."""
+        return self.share(
+            ("frequencies", grid.n_fft),
+            lambda: _ops.float64(
+                _ops.constant(np.fft.rfftfreq(grid.n_fft, 1.0 / self.sample_rate), self.samples[..., :0])
+            ),
+        )
+
+    def windows(self, grid: Grid, fill: str = "zero") -> Array:
+        """The samples in each window, without the taper, shape (..., frames, n_fft).
+
+        A view where all frames are taken. `fill` says what lies outside the clip: "zero", or "edge" (its last sample).
+        """
+        return self.share(("windows", grid, fill), lambda: self._windows(grid, fill))
+
+    def _windows(self, grid: Grid, fill: str) -> Array:
+        if not self.numpy:
+            return _stft.torch_windows(self.samples, grid, self.n_samples, fill)
+        missing = max(0, grid.n_fft - self.n_samples - 2 * grid.pad)
+        ends = (grid.pad, grid.pad + self.n_samples - self.samples.shape[-1] + missing)
+        mode = {"zero": "constant", "edge": "edge"}[fill]
+        padded = np.pad(self.samples, [(0, 0)] * (self.samples.ndim - 1) + [ends], mode=mode)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, grid.n_fft, axis=-1)[..., :: grid.hop_length, :]
+        indices = grid.indices(self.n_samples)
+        return windows if indices is None else windows[..., indices, :]
+
+    def magnitude(self, grid: Grid) -> Array:
+        """Magnitudes of the STFT, float32, shape (..., frames, bins)."""
+        return self.share(("magnitude", grid), lambda: self._magnitude(grid))
+
+    def _magnitude(self, grid: Grid) -> Array:
+        if self.numpy:
+            return _stft.numpy_magnitude(self.samples, grid, self.n_samples)
+        return _stft.torch_magnitude(self.samples, grid, self.n_samples, double=self.samples.device.type != "mps")
+
+    def mel(self, grid: Grid, mel: Mel, power: float = 2.0) -> Array:
+        """Mel bands of the magnitudes raised to `power`, float32, shape (..., frames, n_mels)."""
+        return self.share(("mel", grid, mel, power), lambda: self._mel(grid, mel, power))
+
+    def _mel(self, grid: Grid, mel: Mel, power: float) -> Array:
+        magnitude = self._known.get(("magnitude", grid))
+        if magnitude is None and self.numpy:
+            return _stft.numpy_mel(self.samples, grid, self.n_samples, mel, self.sample_rate, power)
+        if magnitude is None:
+            # Single precision is enough for sums over bins, and what a GPU is fast at.
+            magnitude = _stft.torch_magnitude(self.samples, grid, self.n_samples, double=False)
+        return _stft.mel_of(magnitude, grid, mel, self.sample_rate, power)
