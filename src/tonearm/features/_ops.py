@@ -6,6 +6,7 @@ Each takes a numpy array or a torch tensor and returns the same kind. torch is n
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ def constant(array: np.ndarray, like: Array) -> Array:
         if len(_constants) > 256:
             _constants.clear()
         # A copy: the shared arrays are read-only, which torch does not know. The array is held so that its id stays.
-        known = _constants[key] = (array, module(like).tensor(array, device=like.device))
+        values = array.astype(np.float32) if like.device.type == "mps" and array.dtype == np.float64 else array
+        known = _constants[key] = (array, module(like).tensor(values, device=like.device))
     return known[1]
 
 
@@ -61,9 +63,17 @@ def largest(x: Array) -> Array:
     return x.max(axis=(-2, -1), keepdims=True) if is_numpy(x) else x.amax(dim=(-2, -1), keepdim=True)
 
 
-def sort(x: Array) -> Array:
-    """Ascending along the last axis."""
-    return np.sort(x, axis=-1) if is_numpy(x) else x.sort(dim=-1).values
+def lowest_and_highest(x: Array, count: int) -> tuple[Array, Array]:
+    """The `count` smallest and greatest values along the last axis, each shape (..., count)."""
+    if is_numpy(x):
+        ordered = np.sort(x, axis=-1)
+        return ordered[..., :count], ordered[..., -count:]
+    return x.topk(count, dim=-1, largest=False).values, x.topk(count, dim=-1).values
+
+
+def first_true(x: Array) -> Array:
+    """The index of the first true element along the last axis."""
+    return x.argmax(axis=-1) if is_numpy(x) else x.byte().argmax(dim=-1)
 
 
 def running_sum(x: Array) -> Array:
@@ -73,16 +83,22 @@ def running_sum(x: Array) -> Array:
     """
     if is_numpy(x):
         return np.cumsum(x, axis=-1)
-    total = x.new_empty(x.shape)
-    total[..., 0] = x[..., 0]
-    for i in range(1, x.shape[-1]):
-        module(x).add(total[..., i - 1], x[..., i], out=total[..., i])
-    return total
+    sums = x.movedim(-1, 0).contiguous()
+    if sums.data_ptr() == x.data_ptr():
+        sums = sums.clone()
+    for i in range(1, len(sums)):
+        sums[i] += sums[i - 1]
+    return sums.movedim(0, -1)
 
 
 def swap(x: Array) -> Array:
     """(..., frames, rows) to (..., rows, frames) or back, contiguous."""
     return np.ascontiguousarray(np.swapaxes(x, -1, -2)) if is_numpy(x) else x.transpose(-1, -2).contiguous()
+
+
+def swapped(x: Array) -> Array:
+    """As `swap`, but a view."""
+    return np.swapaxes(x, -1, -2) if is_numpy(x) else x.transpose(-1, -2)
 
 
 def concat(parts: list[Array], axis: int) -> Array:
@@ -105,3 +121,38 @@ def power_to_db(power: Array, *, ref: float | str = 1.0, top_db: float | None = 
     if top_db is not None:
         decibels = at_least(decibels, largest(decibels) - top_db)
     return decibels
+
+
+def padded(samples: Array, left: int, right: int) -> Array:
+    """Zeros before and behind (..., n)."""
+    if not (left or right):
+        return samples
+    if is_numpy(samples):
+        return np.pad(samples, [(0, 0)] * (samples.ndim - 1) + [(left, right)])
+    return module(samples).nn.functional.pad(samples, (left, right))
+
+
+def copied(x: Array) -> Array:
+    return x.copy() if is_numpy(x) else x.clone()
+
+
+# Values that one step holds at once: a small block stays in a CPU's cache, a GPU wants much to do.
+_STEP = {"cpu": 64 * 2048, "cuda": 1 << 26, "mps": 1 << 24}
+
+
+def frames_per_step(frames: Array) -> int:
+    """How many frames of (..., frames, values) to work on at once."""
+    device = "cpu" if is_numpy(frames) else frames.device.type
+    clips = max(1, int(np.prod(frames.shape[:-2])))
+    return max(1, _STEP.get(device, _STEP["cuda"]) // (clips * frames.shape[-1]))
+
+
+def per_frame(frames: Array, function: Callable[[Array], Array]) -> Array:
+    """`function` of (..., frames, values) in steps of some frames, joined along the last axis: (..., [k,] frames).
+
+    In one go, what the function makes on its way would be many times the clip, and the pages would cost more than
+    the sums.
+    """
+    step = frames_per_step(frames)
+    parts = [function(frames[..., at : at + step, :]) for at in range(0, frames.shape[-2], step)]
+    return concat(parts, -1)

@@ -44,49 +44,29 @@ class Spectra:
 
     def frequencies(self, grid: Grid) -> Array:
         """The middle of each bin in Hz, float64, shape (bins,)."""
-        return self.share(
-            ("frequencies", grid.n_fft),
-            lambda: _ops.float64(
-                _ops.constant(np.fft.rfftfreq(grid.n_fft, 1.0 / self.sample_rate), self.samples[..., :0])
-            ),
-        )
+        f = self.share(("frequencies", grid.n_fft), lambda: np.fft.rfftfreq(grid.n_fft, 1.0 / self.sample_rate))
+        return _ops.constant(f, self.samples)
 
-    def windows(self, grid: Grid, fill: str = "zero") -> Array:
-        """The samples in each window, without the taper, shape (..., frames, n_fft).
+    def windows(self, grid: Grid) -> Array:
+        """The samples in each window, zeros outside the clip, without the taper, shape (..., frames, n_fft).
 
-        A view where all frames are taken. `fill` says what lies outside the clip: "zero", or "edge" (its last sample).
+        A view where all frames are taken: squares of it, say, are many times the clip.
         """
-        return self.share(("windows", grid, fill), lambda: self._windows(grid, fill))
-
-    def _windows(self, grid: Grid, fill: str) -> Array:
-        if not self.numpy:
-            return _stft.torch_windows(self.samples, grid, self.n_samples, fill)
-        missing = max(0, grid.n_fft - self.n_samples - 2 * grid.pad)
-        ends = (grid.pad, grid.pad + self.n_samples - self.samples.shape[-1] + missing)
-        mode = {"zero": "constant", "edge": "edge"}[fill]
-        padded = np.pad(self.samples, [(0, 0)] * (self.samples.ndim - 1) + [ends], mode=mode)
-        windows = np.lib.stride_tricks.sliding_window_view(padded, grid.n_fft, axis=-1)[..., :: grid.hop_length, :]
-        indices = grid.indices(self.n_samples)
-        return windows if indices is None else windows[..., indices, :]
+        return self.share(("windows", grid), lambda: _stft.windows(self.samples, grid, self.n_samples))
 
     def magnitude(self, grid: Grid) -> Array:
         """Magnitudes of the STFT, float32, shape (..., frames, bins)."""
         return self.share(("magnitude", grid), lambda: self._magnitude(grid))
 
     def _magnitude(self, grid: Grid) -> Array:
-        if self.numpy:
-            return _stft.numpy_magnitude(self.samples, grid, self.n_samples)
-        return _stft.torch_magnitude(self.samples, grid, self.n_samples, double=self.samples.device.type != "mps")
+        compute = _stft.numpy_magnitude if self.numpy else _stft.torch_magnitude
+        return compute(self.samples, grid, self.n_samples)
 
     def mel(self, grid: Grid, mel: Mel, power: float = 2.0) -> Array:
         """Mel bands of the magnitudes raised to `power`, float32, shape (..., frames, n_mels)."""
         return self.share(("mel", grid, mel, power), lambda: self._mel(grid, mel, power))
 
     def _mel(self, grid: Grid, mel: Mel, power: float) -> Array:
-        magnitude = self._known.get(("magnitude", grid))
-        if magnitude is None and self.numpy:
+        if self.numpy and ("magnitude", grid) not in self._known:
             return _stft.numpy_mel(self.samples, grid, self.n_samples, mel, self.sample_rate, power)
-        if magnitude is None:
-            # Single precision is enough for sums over bins, and what a GPU is fast at.
-            magnitude = _stft.torch_magnitude(self.samples, grid, self.n_samples, double=False)
-        return _stft.mel_of(magnitude, grid, mel, self.sample_rate, power)
+        return _stft.mel_of(self.magnitude(grid), grid, mel, self.sample_rate, power)

@@ -20,8 +20,6 @@ from tonearm.features._mel import Mel, blocks
 Array = Any
 
 BLOCK = 64
-# Values that one step of the torch way may hold at once: a small block stays in a CPU's cache, a GPU wants much.
-TORCH_VALUES = {"cpu": BLOCK * 2048, "other": 1 << 26}
 
 _scratch = threading.local()
 
@@ -42,7 +40,7 @@ def _buffers(n_fft: int) -> tuple[np.ndarray, ...]:
     return kept[n_fft]
 
 
-def numpy_windows(samples: np.ndarray, grid: Grid, total_samples: int) -> Iterator[tuple[int, np.ndarray]]:
+def _numpy_windows(samples: np.ndarray, grid: Grid, total_samples: int) -> Iterator[tuple[int, np.ndarray]]:
     """Blocks of windows of one clip (n,), zeros outside: (number of the first column, array (at most 64, n_fft))."""
     indices = grid.indices(total_samples)
     starts = np.arange(grid.total(total_samples)) if indices is None else indices
@@ -76,9 +74,9 @@ def _numpy_magnitudes(samples: np.ndarray, grid: Grid, total_samples: int) -> It
     """Blocks of magnitudes of one clip; each is overwritten by the next."""
     window = taper(grid.window, grid.win_length or grid.n_fft, grid.n_fft)
     tapered, spectrum, single, magnitude = _buffers(grid.n_fft)
-    for at, windows in numpy_windows(samples, grid, total_samples):
-        n = len(windows)
-        np.multiply(windows, window, out=tapered[:n])
+    for at, frames in _numpy_windows(samples, grid, total_samples):
+        n = len(frames)
+        np.multiply(frames, window, out=tapered[:n])
         np.fft.rfft(tapered[:n], out=spectrum[:n])
         single[:n] = spectrum[:n]
         yield at, np.abs(single[:n], out=magnitude[:n])
@@ -126,36 +124,29 @@ def raise_to(magnitude: Array, power: float, out: np.ndarray | None = None) -> A
     return magnitude * magnitude if power == 2.0 else magnitude if power == 1.0 else magnitude**power
 
 
-def torch_windows(samples: Array, grid: Grid, total_samples: int, fill: str = "zero") -> Array:
-    """Windows of clips (..., n) as a view where all are taken, shape (..., frames, n_fft)."""
-    torch = _ops.module(samples)
-    short = total_samples - samples.shape[-1]
+def windows(samples: Array, grid: Grid, total_samples: int) -> Array:
+    """Windows of clips (..., n), zeros outside, shape (..., frames, n_fft); a view where all are taken."""
     missing = max(0, grid.n_fft - total_samples - 2 * grid.pad)
-    ends = (grid.pad, grid.pad + short + missing)
-    if fill == "edge":
-        left, right = samples[..., :1], samples[..., -1:]
-        parts = [left.expand(*left.shape[:-1], ends[0]), samples, right.expand(*right.shape[:-1], ends[1])]
-        padded = torch.cat(parts, dim=-1)
+    padded = _ops.padded(samples, grid.pad, grid.pad + total_samples - samples.shape[-1] + missing)
+    if _ops.is_numpy(padded):
+        view = np.lib.stride_tricks.sliding_window_view(padded, grid.n_fft, axis=-1)[..., :: grid.hop_length, :]
     else:
-        padded = torch.nn.functional.pad(samples, ends)
-    windows = padded.unfold(-1, grid.n_fft, grid.hop_length)
+        view = padded.unfold(-1, grid.n_fft, grid.hop_length)
     indices = grid.indices(total_samples)
-    return windows if indices is None else windows[..., _ops.constant(indices, samples), :]
+    return view if indices is None else view[..., _ops.constant(indices, samples), :]
 
 
-def torch_magnitude(samples: Array, grid: Grid, total_samples: int, *, double: bool) -> Array:
-    """Magnitudes of clips (..., n), float32, shape (..., frames, bins), on the device of the samples."""
+def torch_magnitude(samples: Array, grid: Grid, total_samples: int) -> Array:
+    """Magnitudes of clips (..., n), float32, shape (..., frames, bins), on the device of the samples.
+
+    In double precision too, where the device has it: in single, a band 80 dB below the peak is off by 0.01 dB.
+    """
     torch = _ops.module(samples)
-    windows = torch_windows(samples, grid, total_samples)
-    window = _ops.constant(
-        taper(grid.window, grid.win_length or grid.n_fft, grid.n_fft), _ops.float64(samples[..., :0])
-    )
-    window = window if double else window.float()
-    result = samples.new_empty((*windows.shape[:-1], grid.bins), dtype=torch.float32)
-    clips = max(1, samples[..., 0].numel())
-    held = TORCH_VALUES.get(samples.device.type, TORCH_VALUES["other"])
-    step = max(1, held // (clips * grid.n_fft))
-    for at in range(0, windows.shape[-2], step):
-        spectrum = torch.fft.rfft(windows[..., at : at + step, :] * window)
+    frames = windows(samples, grid, total_samples)
+    window = _ops.constant(taper(grid.window, grid.win_length or grid.n_fft, grid.n_fft), samples)
+    result = samples.new_empty((*frames.shape[:-1], grid.bins), dtype=torch.float32)
+    step = _ops.frames_per_step(frames)
+    for at in range(0, frames.shape[-2], step):
+        spectrum = torch.fft.rfft(frames[..., at : at + step, :] * window)
         result[..., at : at + step, :] = spectrum.to(torch.complex64).abs()
     return result

@@ -10,19 +10,22 @@ from tonearm.features.base import feature
 from tonearm.features.mel import MelBands
 
 
-def _ref(value: Any) -> float | str:
+def reference(value: Any) -> float | str:
+    """A keyword that is "max" or a number above 0."""
     if value == "max":
         return "max"
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf"):
         return float(value)
-    raise _fields.Refused('"max" or a power above 0')
+    raise _fields.Refused('"max" or a number above 0')
 
 
 @feature("logmel")
 class LogMel(MelBands):
     """Mel bands in dB relative to the clip's peak or to a fixed power, shape (n_mels, frames)."""
 
-    ref: float | str = _fields.checked("max", 'the power that is 0 dB: a number, or "max", the peak of the clip', _ref)
+    ref: float | str = _fields.checked(
+        "max", 'the power that is 0 dB: a number, or "max", the peak of the clip', reference
+    )
     top_db: float | None = _fields.real(
         80.0, "floor below the peak of the clip in dB; null is none", least=0, optional=True
     )
