@@ -96,6 +96,11 @@ class Feature:
         """A name for each row (or, of a feature without frames, for each column); None where they have none."""
         return None
 
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """Between which values every clip lies, where that is known: what one byte per value can be scaled by."""
+        return None
+
     def frame_count(self, n_samples: int) -> int:
         """How many frames a clip of so many samples at the feature's rate has."""
         raise NotImplementedError

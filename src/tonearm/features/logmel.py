@@ -30,6 +30,10 @@ class LogMel(MelBands):
         80.0, "floor below the peak of the clip in dB; null is none", least=0, optional=True
     )
 
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        return (-self.top_db, 0.0) if self.ref == "max" and self.top_db else None
+
     def compute(self, spectra: Spectra) -> Any:
         bands = spectra.mel(self.grid, self.mel, self.power)
         return _ops.swap(_ops.power_to_db(bands, ref=self.ref, top_db=self.top_db))

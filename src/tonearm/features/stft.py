@@ -29,6 +29,10 @@ class Stft(Spectral):
     def columns(self) -> list[str]:
         return [f"bin{number}" for number in range(self.grid.bins)]
 
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        return (-self.top_db, 0.0) if self.scale == "db" and self.ref == "max" and self.top_db else None
+
     def compute(self, spectra: Spectra) -> Any:
         magnitude = spectra.magnitude(self.grid)
         if self.scale == "magnitude":

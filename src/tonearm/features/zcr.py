@@ -38,6 +38,10 @@ class ZeroCrossingRate(Framed):
     def frame_count(self, n_samples: int) -> int:
         return self.time_steps or super().frame_count(n_samples)
 
+    @property
+    def value_range(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
     def _ends(self, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
         """The first sample of each stretch and the one behind its last."""
         if self.time_steps is not None:
