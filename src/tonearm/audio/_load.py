@@ -164,7 +164,7 @@ def _read(reader, count: int | None) -> tuple[np.ndarray, int | None]:
     """`count` frames (None: all) and, where the end was met, how many there were before it."""
     if count is None:
         expected = reader.frames if reader.frames is not None else reader.guess
-        wanted = max(expected - reader._position, 0) + 1  # one more, so that the end shows itself
+        wanted = max(expected - reader.position, 0) + 1  # one more, so that the end shows itself
     else:
         wanted = count
     pieces, total = [], 0
@@ -185,8 +185,7 @@ def _read(reader, count: int | None) -> tuple[np.ndarray, int | None]:
 def _warnings(reader, found: int) -> tuple[str, ...]:
     """What was wrong with the end of a file, once it was reached."""
     damage = reader.damage
-    tolerance = getattr(reader, "tolerance", 0)
-    if reader.frames is not None and found < reader.frames - tolerance:
+    if reader.frames is not None and found < reader.frames - reader.tolerance:
         rate = reader.sample_rate
         part = f"{found / rate:.2f} of {reader.frames / rate:.2f} seconds could be read"
         damage = f"{damage}; {part}" if damage else part

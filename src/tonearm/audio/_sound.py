@@ -37,9 +37,10 @@ class SoundReader:
         self.codec = _CODECS.get(self._file.subtype, self._file.subtype.lower())
         self.sample_rate, self.channels = self._file.samplerate, self._file.channels
         self.damage = ""
+        self.tolerance = 0
         self.guess = self._file.frames
         self.frames: int | None = self._file.frames if 0 < self._file.frames < 1 << 40 else None
-        self._position = 0
+        self.position = 0
         if self.container == "mp3":
             self._look_at_mp3()
         elif self.container == "ogg":
@@ -98,9 +99,9 @@ class SoundReader:
 
     def seek(self, frame: int) -> None:
         """Go to a frame; behind the last one is the end."""
-        if frame != self._position:
+        if frame != self.position:
             with quiet():
-                self._position = self._file.seek(min(frame, self.guess))
+                self.position = self._file.seek(min(frame, self.guess))
 
     def read_into(self, out: np.ndarray) -> int:
         """Fill `out` (n,) float32 with mono samples; returns how many there were, fewer only at the end."""
@@ -113,7 +114,7 @@ class SoundReader:
                 done += count
                 if count < len(wanted):
                     break
-        self._position += done
+        self.position += done
         if self._window is not None and self._window.error is not None:
             raise AudioError(self._source.name, "unreadable", str(self._window.error))
         return done

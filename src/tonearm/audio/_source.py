@@ -104,8 +104,8 @@ class Window(io.RawIOBase):
     def __init__(self, file: BinaryIO, start: int) -> None:
         self._file = file
         self._start = start
+        self._at = 0  # of its own: others look into the same file
         self.error: Exception | None = None
-        file.seek(start)
 
     def readable(self) -> bool:
         return True
@@ -115,22 +115,25 @@ class Window(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:
         try:
+            self._file.seek(self._start + self._at)
             data = self._file.read(len(buffer))
         except (OSError, ValueError) as error:
             self.error = error
             return 0
         buffer[: len(data)] = data
+        self._at += len(data)
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
-            if whence == os.SEEK_SET:
-                offset += self._start
-            return self._file.seek(offset, whence) - self._start
+            if whence == os.SEEK_END:
+                offset += self._file.seek(0, os.SEEK_END) - self._start
+            elif whence == os.SEEK_CUR:
+                offset += self._at
+            self._at = max(0, offset)
         except (OSError, ValueError) as error:
-            if not isinstance(error, ValueError):
-                self.error = error
-            return self.tell()
+            self.error = error
+        return self._at
 
     def tell(self) -> int:
-        return self._file.tell() - self._start
+        return self._at
