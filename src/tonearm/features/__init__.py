@@ -1,6 +1,7 @@
 """Waveforms to arrays, one STFT below all of them."""
 
 from tonearm.features._scale import quantise, restore
+from tonearm.features._settings import from_settings, parse_settings
 from tonearm.features._spectra import Spectra
 from tonearm.features.base import Feature, Framed, Spectral, create, feature, from_config, registry
 
@@ -12,6 +13,8 @@ __all__ = [
     "create",
     "feature",
     "from_config",
+    "from_settings",
+    "parse_settings",
     "quantise",
     "registry",
     "restore",
