@@ -7,7 +7,7 @@ artists are kept apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -104,6 +104,7 @@ class Artist:
 
     seed: int
     voice_fall: float
+    voice: str
     lead: str
     tilt_db: float
     peaks: tuple[tuple[float, float, float], ...]
@@ -125,7 +126,8 @@ def make_artist(seed: list[int]) -> Artist:
     )
     return Artist(
         seed=int(draw.integers(2**31)),
-        voice_fall=float(draw.uniform(-0.35, 0.8)),
+        voice_fall=float(draw.uniform(-0.4, 1.1)),
+        voice=str(draw.choice(_OTHERS)) if draw.random() < 0.4 else "",
         lead=str(draw.choice(_OTHERS)),
         tilt_db=float(draw.uniform(-5.0, 0.5)),
         peaks=peaks,
@@ -133,16 +135,29 @@ def make_artist(seed: list[int]) -> Artist:
         room=float(draw.uniform(0.02, 0.35)),
         noise_db=float(draw.uniform(-78, -44)),
         level_db=float(draw.uniform(-9, -1)),
-        drums_db=float(draw.uniform(-12, 3)),
+        drums_db=float(draw.uniform(-18, 3)),
         bass_db=float(draw.uniform(-7, 4)),
         drum_tune=float(draw.uniform(0.7, 1.45)),
         tempo_place=float(draw.uniform(0, 1)),
     )
 
 
+def _in_the_mood(artist: Artist, draw: np.random.Generator) -> Artist:
+    """The artist on one day: no two tracks are mixed alike."""
+    return replace(
+        artist,
+        voice_fall=artist.voice_fall + float(draw.uniform(-0.35, 0.35)),
+        tilt_db=artist.tilt_db + float(draw.uniform(-1.2, 1.2)),
+        drums_db=artist.drums_db + float(draw.uniform(-5, 5)),
+        bass_db=artist.bass_db + float(draw.uniform(-4, 4)),
+        room=artist.room * float(draw.uniform(0.4, 1.6)),
+    )
+
+
 def render(genre: str, artist: Artist, seed: list[int], seconds: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """One track, float32, shape (round(seconds * sample_rate),), peak below 1."""
     style, draw = STYLES[genre], np.random.default_rng(seed)
+    artist = _in_the_mood(artist, draw)
     n = round(seconds * sample_rate)
     low, high = style.tempo
     place = np.clip(artist.tempo_place + draw.uniform(-0.25, 0.25), 0, 1)
@@ -175,6 +190,8 @@ class _Band:
 
     def __init__(self, style: Style, artist: Artist, draw: np.random.Generator, sample_rate: int, n: int) -> None:
         self.style, self.artist, self.draw, self.rate = style, artist, draw, sample_rate
+        # Some artists play a genre on an instrument that is not its usual one.
+        self.voice = artist.voice or style.voice
         self.out = np.zeros(n, np.float32)
         self.known: dict[tuple, np.ndarray] = {}
         self.drum_gain = 10 ** (artist.drums_db / 20)
@@ -198,8 +215,8 @@ class _Band:
         key = ("chord", root, chord)
         if key not in self.known:
             base = 12 * self.style.octave + 12 + root
-            sound = np.sum([self._note(self.style.voice, base + step, seconds) for step in chord], axis=0)
-            if self.style.voice == "drive":
+            sound = np.sum([self._note(self.voice, base + step, seconds) for step in chord], axis=0)
+            if self.voice == "drive":
                 sound = np.tanh(3.0 * sound)
             self.known[key] = sound / np.float32(len(chord))
         self._add(at, self.known[key], 0.55 * gain)

@@ -132,7 +132,7 @@ def _bytes(track: Plan, settings: Settings) -> bytes:
     elif "short" in track.faults:
         sound = sound[: rate // 2]
     elif "clipped" in track.faults:
-        sound = np.clip(30 * sound, -1, 1)
+        sound = np.clip(100 * sound, -1, 1)
     elif "rate" in track.faults:
         sound, rate = soxr.resample(sound, rate, 8000, quality="HQ"), 8000
     data = _encode(sound, rate, FORMATS[settings.format])
