@@ -30,7 +30,7 @@ class Frame(NamedTuple):
     xing_offset: int
 
 
-def parse_frame(data: bytes | memoryview, at: int = 0) -> Frame | None:
+def parse_frame(data: bytes, at: int = 0) -> Frame | None:
     """The MPEG audio header at `at`, or None. Layer bits 00 are ADTS (AAC) and free format is not read by anything."""
     if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] & 0xE0 != 0xE0:
         return None
@@ -50,10 +50,9 @@ def parse_frame(data: bytes | memoryview, at: int = 0) -> Frame | None:
     return Frame(size, samples, rate, kbps, (version, layer, rate), 4 + side)
 
 
-def find_chain(data: bytes | memoryview, links: int = 3, stop: int | None = None) -> int | None:
+def find_chain(data: bytes, links: int = 3, *, begin: int = 0, stop: int | None = None) -> int | None:
     """Offset of the first of `links` headers that follow each other (fewer where the data ends), or None."""
-    data = bytes(data)
-    at = data.find(0xFF)
+    at = data.find(0xFF, begin)
     while at >= 0 and (stop is None or at < stop):
         frame, here, seen = parse_frame(data, at), at, 0
         while frame is not None:
@@ -66,7 +65,7 @@ def find_chain(data: bytes | memoryview, links: int = 3, stop: int | None = None
     return None
 
 
-def is_adts(data: bytes | memoryview, at: int = 0, links: int = 3) -> bool:
+def is_adts(data: bytes, at: int = 0, links: int = 3) -> bool:
     """Whether AAC in ADTS frames begins at `at`: the sync of MP3, but layer bits 00, and a length in the header."""
     for seen in range(links):
         if at + 7 > len(data):
@@ -80,17 +79,71 @@ def is_adts(data: bytes | memoryview, at: int = 0, links: int = 3) -> bool:
     return True
 
 
-def counted_frames(data: bytes | memoryview, at: int) -> int | None:
-    """How many samples the Xing, Info or VBRI header in the first frame (at `at`) promises, or None without one."""
+class Count(NamedTuple):
+    """What a Xing, Info or VBRI header promises: samples, and the bytes from its frame on (0: it does not say)."""
+
+    samples: int
+    size: int
+
+
+def read_count(data: bytes, at: int) -> Count | None:
+    """The count in the first frame (at `at`), or None where that is a frame like any other."""
     frame = parse_frame(data, at)
     if frame is None:
         return None
     here = at + frame.xing_offset
     if bytes(data[here : here + 4]) in (b"Xing", b"Info") and data[here + 7] & 1:
-        return int.from_bytes(data[here + 8 : here + 12]) * frame.samples
+        size = int.from_bytes(data[here + 12 : here + 16]) if data[here + 7] & 2 else 0
+        return Count(int.from_bytes(data[here + 8 : here + 12]) * frame.samples, size)
     if bytes(data[at + 36 : at + 40]) == b"VBRI":
-        return int.from_bytes(data[at + 50 : at + 54]) * frame.samples
+        size, frames = int.from_bytes(data[at + 46 : at + 50]), int.from_bytes(data[at + 50 : at + 54])
+        return Count(frames * frame.samples, size)
     return None
+
+
+def write_count(first: bytes, frames: int, size: int) -> bytes:
+    """A frame with a Xing header that says what `scan` found, to stand before frames that begin with `first`."""
+    header = bytes((first[0], first[1] | 1, first[2], first[3]))  # | 1: no checksum follows
+    frame = parse_frame(header)
+    xing = b"Xing" + (3).to_bytes(4) + frames.to_bytes(4) + (frame.size + size).to_bytes(4)
+    return (header + bytes(frame.xing_offset - 4) + xing).ljust(frame.size, b"\0")
+
+
+class Scan(NamedTuple):
+    """Frames from the first on, their bytes, and whether the file ends inside the last one (not counted)."""
+
+    frames: int
+    size: int
+    cut: bool
+
+
+def scan(file: BinaryIO, start: int) -> Scan:
+    """Count the frames from `start` to the end of the file by their headers: 0.3 us each, decoding is 50 times that."""
+    file.seek(start)
+    data, at, passed, frames = b"", 0, 0, 0
+    sizes: dict[bytes, int] = {}
+    stream = None
+    while True:
+        more = file.read(1 << 20)
+        data, passed, at = data[at:] + more, passed + at, 0
+        while at + 4 <= len(data):
+            size = sizes.get(data[at : at + 3])
+            if size is None:
+                frame = parse_frame(data, at)
+                stream = stream or (frame and frame.stream)
+                size = frame.size if frame is not None and frame.stream == stream else 0
+                sizes[data[at : at + 3]] = size
+            if size == 0:  # a tag at the end, or damage: look for the next frames
+                found = find_chain(data, links=4, begin=at + 1)
+                at = found if found is not None else max(at + 1, len(data) - 3)
+            elif at + size > len(data):
+                break
+            else:
+                at += size
+                frames += 1
+        if not more:
+            rest = parse_frame(data, at)
+            return Scan(frames, passed + at, rest is not None and rest.stream == stream)
 
 
 def id3_size(head: bytes) -> int:
@@ -99,16 +152,3 @@ def id3_size(head: bytes) -> int:
         return 0
     size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
     return 10 + size + (10 if head[5] & 0x10 else 0)
-
-
-def last_frame_is_cut(file: BinaryIO, first: Frame, size: int) -> bool:
-    """Whether the file ends inside a frame: where no header counts the frames, this is all there is to know."""
-    tail = min(size, 16384)
-    file.seek(size - tail)
-    data = file.read(tail)
-    at = find_chain(data)
-    if at is None:
-        return False
-    while (frame := parse_frame(data, at)) is not None and frame.stream == first.stream:
-        at += frame.size
-    return at > len(data)

@@ -17,6 +17,12 @@ from tonearm.audio.errors import AudioError
 # must not be small; blocks that outgrow the cache cost twice the time of decoding in page faults.
 BLOCK_FRAMES = 1 << 16
 
+# Decoded before an excerpt and thrown away: a frame of MP3 may borrow from up to 511 bytes of frames before it, which
+# at low rates are many, and the decoder itself goes back by too few.
+MP3_PREROLL = 32 * 1152
+# What may stand behind the last frame without being sound: tags, lyrics, a small picture.
+_TAGS_BYTES = 1 << 16
+
 _CODECS = {"MPEG_LAYER_I": "mp1", "MPEG_LAYER_II": "mp2", "MPEG_LAYER_III": "mp3"}
 _CLAIM = re.compile(r"^\s*(data|SSND|Data Size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _scratch = threading.local()
@@ -32,6 +38,7 @@ class SoundReader:
     def __init__(self, source: Opened, kind: Kind) -> None:
         self._source, self._kind = source, kind
         self._window: Window | None = None
+        self._prefix = b""
         self._file = self._open()
         self.container = kind.container
         self.codec = _CODECS.get(self._file.subtype, self._file.subtype.lower())
@@ -53,10 +60,10 @@ class SoundReader:
 
         source, kind = self._source, self._kind
         # The decoder opens paths itself: its reads then pass no Python.
-        if source.path is not None and kind.start == 0:
+        if source.path is not None and kind.start == 0 and not self._prefix:
             target = source.path
         else:
-            target = self._window = Window(source.file, kind.start)
+            target = self._window = Window(source.file, kind.start, self._prefix)
         try:
             with quiet():
                 return soundfile.SoundFile(target)
@@ -65,21 +72,34 @@ class SoundReader:
             raise AudioError(source.name, "not-audio", f"not readable as {kind.container}: {reason}") from None
 
     def _look_at_mp3(self) -> None:
-        """Is the length counted or guessed? Nothing else tells, and a guess must not be called truncated."""
-        file = self._source.file
-        file.seek(self._kind.start)
+        """Is the length counted or guessed? libsndfile does not tell, and reads no further than its guess."""
+        file, start = self._source.file, self._kind.start
+        file.seek(start)
         head = file.read(HEAD)
         if tag := _mp3.id3_size(head):
-            file.seek(self._kind.start + tag)
+            start += tag
+            file.seek(start)
             head = file.read(HEAD)
         at = _mp3.find_chain(head)
-        first = None if at is None else _mp3.parse_frame(head, at)
-        if first is None:
+        if at is None:
             self.frames = None
-        elif _mp3.counted_frames(head, at) is None:
-            self.frames = None
-            if _mp3.last_frame_is_cut(file, first, self._source.size):
-                self.damage = "the file ends inside a frame"
+            return
+        start += at
+        count = _mp3.read_count(head, at)
+        if count is not None and self._source.size - start <= count.size * 1.02 + _TAGS_BYTES:
+            return
+        # No count, or one that ends long before the file does (files were put together): count the frames ourselves.
+        self.frames = None
+        scan = _mp3.scan(file, start)
+        self.damage = "the file ends inside a frame" if scan.cut else ""
+        samples = scan.frames * _mp3.parse_frame(head, at).samples
+        if samples > self._file.frames:
+            # Put our count before the frames, for the decoder to believe.
+            self._file.close()
+            self._prefix = _mp3.write_count(head[at : at + 4], scan.frames, scan.size)
+            self._kind = self._kind._replace(start=start)
+            self._file = self._open()
+        self.guess = min(samples, self._file.frames)
 
     def _look_at_ogg(self) -> None:
         file, tail = self._source.file, min(self._source.size, HEAD)
@@ -99,9 +119,13 @@ class SoundReader:
 
     def seek(self, frame: int) -> None:
         """Go to a frame; behind the last one is the end."""
-        if frame != self.position:
-            with quiet():
-                self.position = self._file.seek(min(frame, self.guess))
+        if frame == self.position:
+            return
+        begin = max(0, frame - MP3_PREROLL) if self.container == "mp3" else frame
+        with quiet():
+            self.position = self._file.seek(min(begin, self.guess))
+        if begin < frame:
+            self.read_into(np.empty(frame - begin, np.float32))
 
     def read_into(self, out: np.ndarray) -> int:
         """Fill `out` (n,) float32 with mono samples; returns how many there were, fewer only at the end."""

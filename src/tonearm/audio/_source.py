@@ -96,14 +96,16 @@ def _from_file(file: BinaryIO, name: str) -> Opened:
 
 
 class Window(io.RawIOBase):
-    """A file seen from `start` on, for decoders that call back from C: errors are kept in `error`, never raised.
+    """A file seen from `start` on, behind a `prefix`, for decoders that call back from C.
 
-    A raised exception cannot pass through the decoder; it would be printed to the terminal and lost.
+    Errors are kept in `error`, not raised. A raised exception cannot pass through the
+    decoder; it would be printed to the terminal and lost.
     """
 
-    def __init__(self, file: BinaryIO, start: int) -> None:
+    def __init__(self, file: BinaryIO, start: int, prefix: bytes = b"") -> None:
         self._file = file
         self._start = start
+        self._prefix = prefix
         self._at = 0  # of its own: others look into the same file
         self.error: Exception | None = None
 
@@ -114,9 +116,13 @@ class Window(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:
+        before = len(self._prefix)
         try:
-            self._file.seek(self._start + self._at)
-            data = self._file.read(len(buffer))
+            if self._at < before:
+                data = self._prefix[self._at : self._at + len(buffer)]
+            else:
+                self._file.seek(self._start + self._at - before)
+                data = self._file.read(len(buffer))
         except (OSError, ValueError) as error:
             self.error = error
             return 0
@@ -127,7 +133,7 @@ class Window(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         try:
             if whence == os.SEEK_END:
-                offset += self._file.seek(0, os.SEEK_END) - self._start
+                offset += self._file.seek(0, os.SEEK_END) - self._start + len(self._prefix)
             elif whence == os.SEEK_CUR:
                 offset += self._at
             self._at = max(0, offset)
