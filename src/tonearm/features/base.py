@@ -10,6 +10,7 @@ from typing import Any, ClassVar, dataclass_transform
 
 import numpy as np
 
+from tonearm import audio
 from tonearm.audio import Waveform
 from tonearm.errors import TonearmError, UsageError, unknown_name
 from tonearm.features import _fields, _ops
@@ -65,13 +66,16 @@ class Feature:
         if not len(samples):
             raise TonearmError("the waveform is empty", code="empty")
         # One sum tells whether any is NaN or infinite; only where it is not finite it is worth a closer look.
-        if not np.isfinite(samples.sum()) and not np.isfinite(samples).all():
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(samples.sum()) or np.isfinite(samples).all()
+        if not finite:
             raise TonearmError("the waveform holds NaN or infinite samples", code="not-finite")
         if self.sample_rate is None or self.sample_rate == waveform.sample_rate:
             return samples
-        from tonearm import audio
-
-        return np.ascontiguousarray(audio.resample(samples, waveform.sample_rate, self.sample_rate), np.float32)
+        samples = np.ascontiguousarray(audio.resample(samples, waveform.sample_rate, self.sample_rate), np.float32)
+        if not len(samples):
+            raise TonearmError(f"the waveform is too short for {self.sample_rate} Hz", code="too-short")
+        return samples
 
     def batch(self, samples: Array, sample_rate: int) -> Array:
         """The torch way: clips (batch, n) of one rate to float32 (batch, rows, frames) on the device they lie on."""
