@@ -28,7 +28,7 @@ from tonearm.packs.pack import DTYPES, PackError, open_array, read_json
 from tonearm.packs.track import Track
 
 # Failures that a second try may end otherwise though the file is the same: what was missing was not in the file.
-OUTSIDE = ("needs-extra", "unreadable", "missing", "crashed", "timeout")
+OUTSIDE = ("needs-extra", "unreadable", "missing", "crashed", "timeout", "bug")
 SYNC_SECONDS = 20.0
 
 
@@ -40,12 +40,17 @@ class Plan:
     feature: Any
     clips: Clips = field(default_factory=Clips)
     dtype: str = "float32"
+    scale: Any = None
     prepare: tuple[Any, ...] = ()
     further: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise UsageError(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
+        if self.dtype == "uint8":
+            object.__setattr__(self, "scale", scale_of(self.feature, self.scale))
+        elif self.scale is not None:
+            raise UsageError(f"a scale is for uint8; {self.dtype} keeps the values as they are")
         if self.pad and self.feature.sample_rate is None:
             raise UsageError(
                 f"at each file's own sample rate, {self.feature.kind!r} has as many shapes as there are rates",
@@ -70,14 +75,6 @@ class Plan:
         samples = round((self.clips.clip_seconds or 30.0) * rate)
         return self.feature.shape(samples, rate) != self.feature.shape(2 * samples, rate)
 
-    @property
-    def scale(self) -> Any:
-        if self.dtype != "uint8":
-            return None
-        from tonearm.packs._scale import scale_of
-
-        return scale_of(self.feature)
-
     def config(self) -> dict[str, Any]:
         """What must be equal for rows to be of the same build, as plain data."""
         clips = {("clips_per_track" if k == "per_track" else k): v for k, v in asdict(self.clips).items()}
@@ -89,6 +86,27 @@ class Plan:
             "clip": clips,
             "prepare": [step.config() for step in self.prepare],
         }
+
+
+def scale_of(feature: Any, asked: Any = None) -> dict[str, Any]:
+    """How a feature is brought into one byte: as asked for ("clip-minmax" or (low, high)), or the best that fits it."""
+    top_db = getattr(feature, "top_db", None)
+    if asked is None and top_db and getattr(feature, "ref", None) == "max":
+        asked = (-top_db, 0.0)
+    if asked is None or asked == "clip-minmax":
+        return {"kind": "clip-minmax", "text": "per clip: min-max to 0..255; absolute level is lost"}
+    try:
+        low, high = (float(end) for end in asked)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not low < high:
+        raise UsageError(f"a scale is clip-minmax or LOW,HIGH with low below high, not {asked!r}")
+    return {
+        "kind": "range",
+        "low": low,
+        "high": high,
+        "text": f"{low:g} to {high:g} linearly to 0..255, cut off outside",
+    }
 
 
 @dataclass(kw_only=True)

@@ -13,6 +13,7 @@ import numpy as np
 from tonearm import audio
 from tonearm.audio import AudioError, Waveform
 from tonearm.errors import TonearmError, UsageError
+from tonearm.features import quantise
 from tonearm.packs._journal import Row, RowsFile, checksum
 from tonearm.packs.pack import PackError
 
@@ -176,7 +177,7 @@ def _write(job: Job, clip: Clip, slot: int) -> Row:
     sound = waveform
     for step in job.prepare:
         sound = step(sound)
-    row = np.ascontiguousarray(encode(_compute(job, sound), job))
+    row = np.ascontiguousarray(_encode(_compute(job, sound), job))
     data = row.reshape(-1).view(np.uint8).data
     try:
         job.rows.write(slot, data)
@@ -208,16 +209,11 @@ def _compute(job: Job, sound: Waveform) -> np.ndarray:
     return row
 
 
-def encode(row: np.ndarray, job: Job) -> np.ndarray:
+def _encode(row: np.ndarray, job: Job) -> np.ndarray:
     """One row in the type of the pack."""
-    if job.rows.dtype == "uint8":
-        from tonearm.packs._scale import encode as to_uint8
-
-        return to_uint8(row, job.scale)
-    stored = row.astype(job.rows.dtype, copy=False)
-    if job.rows.dtype == "float16" and not np.isfinite(stored).all():
+    if job.rows.dtype == "float16" and np.abs(row).max(initial=0.0) > np.finfo(np.float16).max:
         raise TonearmError("its values do not fit into float16", hint="use --dtype float32", code="not-finite")
-    return stored
+    return quantise(row, job.rows.dtype, job.scale)
 
 
 def cannot_write(error: OSError) -> PackError:

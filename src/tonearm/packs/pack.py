@@ -92,14 +92,15 @@ class Pack:
     def decoded(self, rows: Any = slice(None)) -> np.ndarray:
         """Rows as float32 in the feature's own units, shape (rows chosen, ...); `rows` is what numpy takes as an index.
 
-        Only the chosen rows are read. What a uint8 pack lost in scaling (see `scale` in pack.json) stays lost.
+        Only the chosen rows are read. Where the scale of a uint8 pack is min-max per clip, the units are lost, and
+        values go from 0 to 1.
         """
         stored = np.asarray(self.features[rows])
         if stored.dtype != np.uint8:
             return stored.astype(np.float32)
-        from tonearm.packs._scale import decode
+        from tonearm.features import restore
 
-        return decode(stored, self.meta.get("scale"), self.feature_config)
+        return restore(stored, self.meta.get("scale"))
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
