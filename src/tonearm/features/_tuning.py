@@ -12,31 +12,36 @@ LOWEST_HZ = 150.0
 HIGHEST_HZ = 4000.0
 # A peak counts when it stands above this share of the loudest bin of its frame.
 PEAK_SHARE = 0.1
+_BLOCK_FRAMES = 128
 
 
-def spectral_peaks(spectrum: np.ndarray, sample_rate: float, n_fft: int) -> tuple[np.ndarray, np.ndarray]:
-    """Interpolated local maxima of a spectrum (frames, bins), float32: their frequencies in Hz and their heights.
+def spectral_peaks(
+    magnitude: np.ndarray, sample_rate: float, n_fft: int, *, power: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolated local maxima of magnitudes (frames, bins) raised to `power`: their Hz and heights, both (peaks,).
 
-    Both have shape (peaks,). Smith & Serra 1987, PARSHL: a program for the analysis of inharmonic sounds.
+    Smith & Serra 1987, PARSHL: a program for the analysis of inharmonic sounds based on a sinusoidal representation.
     """
-    first, last = _bin_range(sample_rate, n_fft, spectrum.shape[1])
-    if last <= first:
-        nothing = np.zeros(0, np.float32)
-        return nothing, nothing
-    floor = PEAK_SHARE * spectrum.max(axis=1, keepdims=True)
-    middle = spectrum[:, first:last]
-    is_peak = middle > floor
-    is_peak &= middle > spectrum[:, first - 1 : last - 1]
-    is_peak &= middle >= spectrum[:, first + 1 : last + 1]
-    frame, bin_ = np.divmod(np.flatnonzero(is_peak), last - first)
-    bin_ += first
-    at = frame * spectrum.shape[1] + bin_ if spectrum.flags.c_contiguous else None
-    if at is None:
-        below, here, above = spectrum[frame, bin_ - 1], spectrum[frame, bin_], spectrum[frame, bin_ + 1]
-    else:
-        flat = spectrum.reshape(-1)
-        below, here, above = flat[at - 1], flat[at], flat[at + 1]
-    return _interpolate(below, here, above, bin_, sample_rate, n_fft)
+    first, last = _bin_range(sample_rate, n_fft, magnitude.shape[1])
+    width = last - first
+    if width <= 0:
+        return np.zeros(0, np.float32), np.zeros(0, np.float32)
+    found: list[tuple[np.ndarray, ...]] = []
+    is_peak, rises = np.empty((2, _BLOCK_FRAMES, width), bool)
+    for start in range(0, len(magnitude), _BLOCK_FRAMES):
+        block = magnitude[start : start + _BLOCK_FRAMES]
+        n = len(block)
+        peak = block.max(axis=1, keepdims=True)
+        near = block[:, first - 1 : last + 1]
+        if power == 2:
+            near, peak = near * near, peak * peak
+        middle = near[:, 1:-1]
+        np.greater(middle, np.float32(PEAK_SHARE) * peak, out=is_peak[:n])
+        is_peak[:n] &= np.greater(middle, near[:, :-2], out=rises[:n])
+        is_peak[:n] &= np.greater_equal(middle, near[:, 2:], out=rises[:n])
+        frame, bin_ = np.divmod(np.flatnonzero(is_peak[:n]), width)
+        found.append((near[frame, bin_], near[frame, bin_ + 1], near[frame, bin_ + 2], bin_ + first))
+    return _interpolate(*(np.concatenate(parts) for parts in zip(*found, strict=True)), sample_rate, n_fft)
 
 
 def _bin_range(sample_rate: float, n_fft: int, bins: int) -> tuple[int, int]:
@@ -75,7 +80,9 @@ def tuning_of_peaks(
     return float(edges[np.argmax(counts)])
 
 
-def estimate_tuning(spectrum: np.ndarray, sample_rate: float, n_fft: int, *, bins_per_octave: int = 12) -> float:
-    """Tuning in fractions of a bin, -0.5 to 0.5, from a magnitude or power spectrum (frames, bins)."""
-    pitches, heights = spectral_peaks(spectrum, sample_rate, n_fft)
+def estimate_tuning(
+    magnitude: np.ndarray, sample_rate: float, n_fft: int, *, power: int = 1, bins_per_octave: int = 12
+) -> float:
+    """Tuning in fractions of a bin, -0.5 to 0.5, from the magnitudes (frames, bins) of an STFT raised to `power`."""
+    pitches, heights = spectral_peaks(magnitude, sample_rate, n_fft, power=power)
     return tuning_of_peaks(pitches, heights, bins_per_octave=bins_per_octave)
