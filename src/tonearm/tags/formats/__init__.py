@@ -48,8 +48,10 @@ registry: Registry[Format] = Registry("tag format", "tonearm.tags.formats")
 
 # File endings worth opening when a folder is walked; what a file is, its content says.
 SUFFIXES = frozenset(
-    ("mp3", "mp2", "aac", "tta", "flac", "ogg", "oga", "opus", "spx", "m4a", "m4b", "m4p", "mp4", "aif", "aiff", "aifc")
-    + ("wav", "wave", "wma", "asf", "wv", "ape", "mpc", "mp+", "ofr", "tak")
+    [
+        *("mp3", "mp2", "aac", "tta", "flac", "ogg", "oga", "opus", "spx", "m4a", "m4b", "m4p", "mp4"),
+        *("aif", "aiff", "aifc", "wav", "wave", "wma", "asf", "wv", "ape", "mpc", "mp+", "ofr", "tak"),
+    ]
 )
 
 
