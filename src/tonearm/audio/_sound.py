@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from functools import cache
 
 import numpy as np
 
@@ -13,8 +14,7 @@ from tonearm.audio._sniff import HEAD, Kind
 from tonearm.audio._source import Opened, Window
 from tonearm.audio.errors import AudioError
 
-# python-soundfile seeks after each read, which costs MP3 some 70 us and can make it decode frames again, so blocks
-# must not be small; blocks that outgrow the cache cost twice the time of decoding in page faults.
+# Blocks that outgrow the cache cost twice the time of decoding in page faults.
 BLOCK_FRAMES = 1 << 16
 
 # Decoded before an excerpt and thrown away: a frame of MP3 may borrow from up to 511 bytes of frames before it, which
@@ -66,7 +66,7 @@ class SoundReader:
             target = self._window = Window(source.file, kind.start, self._prefix)
         try:
             with quiet():
-                return soundfile.SoundFile(target)
+                return _sequential()(target)
         except soundfile.LibsndfileError as error:
             reason = error.error_string.strip().rstrip(".").lower()
             raise AudioError(source.name, "not-audio", f"not readable as {kind.container}: {reason}") from None
@@ -138,7 +138,6 @@ class SoundReader:
                 done += count
                 if count < len(wanted):
                     break
-        self.position += done
         if self._window is not None and self._window.error is not None:
             raise AudioError(self._source.name, "unreadable", str(self._window.error))
         return done
@@ -155,23 +154,26 @@ class SoundReader:
     def _decode(self, block: np.ndarray) -> int:
         import soundfile
 
-        start = self._file.tell()
         try:
-            return len(self._file.read(len(block), dtype="float32", out=block))
+            count = len(self._file.read(len(block), dtype="float32", out=block))
         except soundfile.LibsndfileError as error:
             self.damage = self.damage or f"the decoder gave up ({error.error_string.strip() or 'damaged data'})"
-            count = min(max(self._file.tell() - start, 0), len(block))
-            return count or self._decode_before_damage(block, start)
+            count = min(max(self._file.tell() - self.position, 0), len(block))
+            count = count or self._decode_before_damage(block)
+        self.position += count
+        return count
 
-    def _decode_before_damage(self, block: np.ndarray, start: int) -> int:
+    def _decode_before_damage(self, block: np.ndarray) -> int:
         """What can be had of a block that failed as a whole: MP3 loses all of it, so take it frame by frame."""
         import soundfile
 
         self._file.close()
         self._file = self._open()
-        count = 0
+        begin, count = max(0, self.position - MP3_PREROLL), 0
         try:
-            self._file.seek(start)
+            self._file.seek(begin)
+            if begin < self.position:
+                self._file.read(self.position - begin, dtype="float32")
             while count < len(block):
                 got = len(self._file.read(1152, dtype="float32", out=block[count : count + 1152]))
                 count += got
@@ -183,6 +185,22 @@ class SoundReader:
 
     def close(self) -> None:
         self._file.close()
+
+
+@cache
+def _sequential() -> type:
+    """SoundFile without the seek that it does after every read of a file that can be sought in.
+
+    For MP3 that seek drops the bit reservoir: in files of variable rate the next frames then come out as noise or
+    silence. It also costs 70 us. Files are read in order here; `seek` works all the same.
+    """
+    import soundfile
+
+    class Sequential(soundfile.SoundFile):
+        def seekable(self) -> bool:
+            return False
+
+    return Sequential
 
 
 def _block(frames: int, channels: int) -> np.ndarray:
