@@ -128,16 +128,20 @@ def _intervals(
         parts, _combine, groups=groups, accelerated=True, resamples=resamples, level=level, seed=seed
     )
     codes, n_groups = group_codes(groups, len(truth))
-    trials = [n_groups] * 4 + [0]
+    trials = [n_groups] * 4 + [0]  # log-loss is no rate
     for concerned in (is_answer > 0, is_class > 0, (is_class + is_answer) > 0):
         trials += [len(np.unique(codes[concerned[:, column]])) for column in range(n_classes)]
     for index, count in enumerate(trials):
-        # Where all tracks of a genre are right (or wrong), so are those of every resample. F1 is 2 J / (1 + J) of the
-        # share J of right ones among the tracks that have the genre or were given it, and J is a rate as the others.
         edges = exact_at_edges(float(values[index]), count, level)
         if not math.isnan(edges[0]):
+            # Where all tracks of a genre are right (or wrong), so are those of every resample. F1 is 2 J / (1 + J) of
+            # the share J of right ones among tracks that have the genre or were given it: J is a rate as the others.
             is_f1 = index >= len(_FIGURES) + 2 * n_classes
             low[index], high[index] = (2 * edge / (1 + edge) if is_f1 else edge for edge in edges)
+        elif count == 0 and index >= len(_FIGURES):
+            low[index] = high[index] = math.nan  # precision of a genre never answered: 0 by agreement, not by count
+        elif count > 0 and not low[index] < high[index]:
+            low[index], high[index] = 0.0, 1.0  # one artist, or equal ones: says nothing of others
     pairs = [[_plain(a), _plain(b)] for a, b in zip(low.tolist(), high.tolist(), strict=True)]
     found: dict[str, object] = dict(zip(_FIGURES, pairs, strict=False))
     for position, name in enumerate(("precision", "recall", "f1")):

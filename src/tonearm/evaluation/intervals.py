@@ -95,6 +95,8 @@ def bootstrap(
     if accelerated:
         tails = _accelerated_tails(values, drawn, combine(sums - totals), tails)
     low, high = np.array([_quantiles(*column) for column in zip(drawn.T, tails.T, strict=True)]).T
+    if accelerated:  # where the bias is strong it may read both ends on one side of the figure itself
+        low, high = np.minimum(low, values), np.maximum(high, values)
     undefined = np.isnan(values)
     return values, np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
 

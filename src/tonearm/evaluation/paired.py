@@ -99,7 +99,10 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> McNemar:
 
     McNemar, Psychometrika 12, 1947; mid-p: Fagerland et al., BMC Medical Research Methodology 13, 2013.
     """
-    a, b = (np.asarray(values).astype(bool) for values in _same_tracks(right_a, right_b))
+    a, b = _same_tracks(right_a, right_b)
+    if not np.isin([a, b], (0, 1)).all():
+        raise PredictionsError("McNemar's test needs right or wrong per track, not a mean over seeds or segments")
+    a, b = a > 0, b > 0
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     discordant, fewer = only_a + only_b, min(only_a, only_b)
     # Sums of binomial terms as logs: 2 ** -n leaves the range of floats from 1,075 tracks on.
@@ -215,18 +218,20 @@ def compare(
         pairs = list(combinations(models, 2))
     else:
         pairs = [(name, against) for name in models if name != against]
-    groups, over = (first.groups, "artists") if first.groups else (None, "tracks")
+    groups, over = _artists(first, models), "artists"
+    if groups is None:
+        over = "tracks"
     found = []
     for a, b in pairs:
         counts = mcnemar(correct[a], correct[b])
         difference = paired_difference(
             correct[a], correct[b], groups=groups, resamples=resamples, level=level, seed=seed, over=over
         )
-        p_value = sign_flip(correct[a], correct[b], groups=groups, seed=seed) if groups else counts.p_value
+        p_value = sign_flip(correct[a], correct[b], groups=groups, seed=seed) if over == "artists" else counts.p_value
         disagreement = (counts.only_a + counts.only_b) / len(first)
         found.append((a, b, difference, counts, p_value, tracks_to_tell_apart(disagreement, difference.value)))
     corrected = holm([p_value for *_, p_value, _ in found])
-    test = "sign flip over artists" if groups else "McNemar exact"
+    test = "sign flip over artists" if over == "artists" else "McNemar exact"
     return [
         Pair(a=a, b=b, difference=difference, counts=counts, p_value=p, p_holm=p_holm, test=test, tracks_needed=needed)
         for (a, b, difference, counts, p, needed), p_holm in zip(found, corrected, strict=True)
@@ -284,6 +289,14 @@ def _right_in_order(first_name: str, first: Predictions, name: str, model: Predi
         named = some_of([first.ids[row] for row in differs.tolist()])
         raise PredictionsError(f"{first_name} and {name} were given different genres for: {named}")
     return right(model.truth, model.probabilities)[rows]
+
+
+def _artists(first: Predictions, models: Mapping[str, Predictions]) -> np.ndarray | None:
+    """Artists in the order of the first model's tracks, from whichever model names them."""
+    for model in models.values():
+        if model.groups is not None:
+            return np.array(model.groups)[align(first.ids, model.ids)]
+    return None
 
 
 def _same_tracks(values_a: np.ndarray, values_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
