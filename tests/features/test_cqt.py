@@ -10,7 +10,7 @@ import pytest
 
 from tonearm import audio, features
 from tonearm.audio import Waveform
-from tonearm.errors import TonearmError, UsageError
+from tonearm.errors import UsageError
 from tonearm.features._cqt import cqt_magnitude
 from tonearm.features._tuning import estimate_tuning
 
@@ -90,10 +90,17 @@ def test_silence_click_and_noise():
 
 
 def test_rate_too_low_says_which_is_enough():
-    with pytest.raises(TonearmError, match="constant-Q") as caught:
-        features.create("cqt", sample_rate=8000)(Waveform(np.ones(8000, np.float32), 8000))
-    assert caught.value.code == "too-low-rate"
-    assert "22050" in caught.value.hint
+    for kind, keywords in (("cqt", {}), ("chroma", {"source": "cqt"}), ("tonnetz", {})):
+        # Where the rate is known the feature is refused, where it is the clip's own the clip is.
+        feature = features.create(kind, sample_rate=None, **keywords)
+        for refuse in (
+            lambda kind=kind, keywords=keywords: features.create(kind, sample_rate=8000, **keywords),
+            lambda feature=feature: feature(Waveform(np.ones(8000, np.float32), 8000)),
+        ):
+            with pytest.raises(UsageError, match="constant-Q") as caught:
+                refuse()
+            assert caught.value.code == "too-low-rate"
+            assert "22050" in caught.value.hint
 
 
 def test_columns_are_notes():

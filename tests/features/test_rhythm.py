@@ -96,3 +96,5 @@ def test_config_and_refusals():
         features.create("tempo", aggregate="max")
     with pytest.raises(UsageError, match="start_bpm"):
         features.create("tempo", start_bpm=0)
+    with pytest.raises(UsageError, match="within 2 s"):
+        features.create("tempo", max_bpm=20, window_seconds=2)(Waveform(np.zeros(22050, np.float32), 22050))

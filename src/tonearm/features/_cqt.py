@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import soxr
 
-from tonearm.errors import TonearmError
+from tonearm.errors import UsageError
 
 C1_HZ = 440.0 * 2.0 ** ((24 - 69) / 12)
 # Equivalent noise bandwidth of the Hann window, in bins: how far a filter reaches above its centre.
@@ -32,6 +32,18 @@ def lowest_rate(n_bins: int = 84, bins_per_octave: int = 12, tuning: float = 0.0
     return 2 * top_hz * (1 + 0.5 * HANN_BANDWIDTH * relative_bandwidth(bins_per_octave))
 
 
+def check_rate(sample_rate: float, n_bins: int = 84, bins_per_octave: int = 12, tuning: float = 0.0) -> float:
+    """The lowest rate, if `sample_rate` is not below it."""
+    lowest = lowest_rate(n_bins, bins_per_octave, tuning)
+    if sample_rate < lowest:
+        raise UsageError(
+            f"the constant-Q transform reaches up to {lowest / 2:,.0f} Hz, more than half of {sample_rate:,.0f} Hz",
+            hint=f"use a sample_rate of {lowest:,.0f} or more; 22050 is usual",
+            code="too-low-rate",
+        )
+    return lowest
+
+
 def cqt_magnitude(
     samples: np.ndarray,
     sample_rate: float,
@@ -46,14 +58,7 @@ def cqt_magnitude(
     Schörkhuber & Klapuri 2010, Constant-Q transform toolbox for music processing.
     """
     n_octaves = -(-n_bins // bins_per_octave)
-    cutoff_rate = lowest_rate(n_bins, bins_per_octave, tuning)
-    if cutoff_rate > sample_rate:
-        raise TonearmError(
-            f"the constant-Q transform reaches up to {cutoff_rate / 2:,.0f} Hz, above half of the sample rate "
-            f"{sample_rate:,.0f} Hz",
-            hint=f"resample to {cutoff_rate:,.0f} Hz or more, for example sample_rate=22050",
-            code="too-low-rate",
-        )
+    cutoff_rate = check_rate(sample_rate, n_bins, bins_per_octave, tuning)
     samples, sample_rate, hop_length = _early_downsample(samples, sample_rate, hop_length, n_octaves, cutoff_rate)
     lowest_hz = C1_HZ * 2.0 ** (tuning / bins_per_octave)
     n_filters = min(bins_per_octave, n_bins)

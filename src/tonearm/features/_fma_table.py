@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from tonearm.errors import UsageError
 from tonearm.features import _chroma
 from tonearm.features._grid import Grid
 from tonearm.features._moments import seven_statistics
@@ -32,6 +33,8 @@ SIZES = {
 STATISTICS = ("kurtosis", "max", "mean", "median", "min", "skew", "std")
 # What librosa's functions take for granted when they are not told the rate.
 ASSUMED_RATE = 22050
+# The last band of the contrast begins at 6,400 Hz; the constant-Q transform is content with less.
+LOWEST_RATE = 12801
 _GRID = Grid()
 
 
@@ -49,8 +52,18 @@ def columns() -> list[str]:
     return list(_names())
 
 
+def check_rate(sample_rate: int) -> None:
+    if sample_rate < LOWEST_RATE:
+        raise UsageError(
+            f"FMA's table needs sound up to 6,400 Hz, which {sample_rate:,} samples a second do not hold",
+            hint=f"use a sample_rate of {LOWEST_RATE} or more; 22050 and 44100 are usual",
+            code="too-low-rate",
+        )
+
+
 def compute(spectra: Spectra, *, sample_rate_forgotten: bool) -> np.ndarray:
     """The row of one clip, float32, shape (518,)."""
+    check_rate(spectra.sample_rate)
     rows = feature_rows(spectra, sample_rate_forgotten=sample_rate_forgotten)
     # All features of one length in one go: numpy's cost per call is more than the work on a row.
     found: dict[str, dict[str, np.ndarray]] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tonearm.errors import UsageError
+
 _BLOCK_FRAMES = 256
 
 
@@ -66,6 +68,11 @@ def tempo_bpm(
     bpm[1:] = 60.0 * frame_rate / np.arange(1, n_lags)
     log_prior = np.full(n_lags, -np.inf)
     slow = bpm < max_bpm
+    if not slow.any():
+        raise UsageError(
+            f"no tempo below max_bpm {max_bpm:g} repeats within {window_seconds:g} s at {frame_rate:g} frames a second",
+            hint="use longer window_seconds, a greater max_bpm or a shorter hop_length",
+        )
     log_prior[slow] = -0.5 * ((np.log2(bpm[slow]) - np.log2(start_bpm)) / std_bpm) ** 2
     strength = np.log1p(1e6 * np.maximum(mean_autocorrelation(envelope, n_lags), -0.999e-6))
     return float(bpm[np.argmax(strength + log_prior)])

@@ -46,6 +46,8 @@ class Statistics(Feature):
             )
         if self.table == "fma" and self.padding is not None:
             raise UsageError("padding is a choice of table 'gtzan' only", hint="leave it out, or table='gtzan'")
+        if self.table == "fma" and self.sample_rate is not None:
+            _fma_table.check_rate(self.sample_rate)
 
     def compute(self, spectra: Spectra) -> np.ndarray:
         if self.table == "fma":

@@ -9,7 +9,7 @@ import numpy as np
 
 from tonearm.errors import UsageError
 from tonearm.features import _chroma, _fields, _ops
-from tonearm.features._cqt import cqt_magnitude
+from tonearm.features._cqt import check_rate, cqt_magnitude
 from tonearm.features._grid import Grid
 from tonearm.features._spectra import Spectra
 from tonearm.features._tuning import estimate_tuning
@@ -88,6 +88,8 @@ class PitchClasses(Spectral):
             raise UsageError("bins_per_octave says nothing with source 'stft'", hint="source='cqt' has constant-Q bins")
         if self.source != "stft" and not self.center:
             raise UsageError("constant-Q frames are always centred", hint="leave out center=False")
+        if self.source != "stft" and self.sample_rate is not None:
+            check_rate(self.sample_rate, N_OCTAVES * self.bins_per_octave, self.bins_per_octave, self.tuning or 0.0)
 
     def chroma(self, spectra: Spectra) -> Array:
         """Pitch classes of each frame, float32, shape (..., frames, 12)."""
@@ -153,6 +155,10 @@ class ConstantQ(Feature):
     hop_length: int = _fields.whole(512, "samples from one frame to the next")
     bins_per_octave: int = _fields.checked(12, "constant-Q bins in an octave", _whole_semitones)
     tuning: float | None = _tuning_field(0.0)
+
+    def check(self) -> None:
+        if self.sample_rate is not None:
+            check_rate(self.sample_rate, N_OCTAVES * self.bins_per_octave, self.bins_per_octave, self.tuning or 0.0)
 
     def compute(self, spectra: Spectra) -> Array:
         bins = constant_q(
