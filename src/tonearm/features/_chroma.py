@@ -89,7 +89,7 @@ def _tonnetz_basis() -> np.ndarray:
     radius = np.repeat([1.0, 1.0, 0.5], 2)
     angle = np.arange(_N)[:, None] * turns
     angle[:, ::2] -= 0.5  # a quarter turn makes the cosine a sine
-    return (radius * np.cos(np.pi * angle)).astype(np.float64)
+    return (radius * np.cos(np.pi * angle)).astype(np.float32)
 
 
 def tonnetz(chroma: Array) -> Array:
@@ -97,5 +97,5 @@ def tonnetz(chroma: Array) -> Array:
 
     Harte, Sandler & Gasser 2006, Detecting harmonic change in musical audio.
     """
-    shares = _ops.float64(normalize(chroma, "sum"))
-    return _ops.float32(shares @ _ops.constant(_tonnetz_basis(), shares))
+    shares = normalize(chroma, "sum")
+    return shares @ _ops.constant(_tonnetz_basis(), shares)
