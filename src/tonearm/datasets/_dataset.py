@@ -80,7 +80,7 @@ class Dataset:
 
     `recognises(root)` says how surely a folder or file is a copy of it: 0 no, 1 it could be, 2 the layout is its own.
     `problems(root, **options)` says what is wrong with a copy as far as names and tables tell.
-    `known_bad` maps ids to the reason. `min_seconds` and `sample_rate` are what a sound copy keeps to (0: anything).
+    `known_bad` maps ids to the reason. `min_seconds` and `sample_rate` are what a sound copy keeps to (rate 0: any).
     `render(root, **options)` makes a copy from nothing, where a dataset can; then no folder need be named.
     """
 
@@ -92,7 +92,7 @@ class Dataset:
     problems: Callable[..., list[Problem]] = _nothing
     known_bad: Mapping[str, str] = field(default_factory=dict)
     archives: tuple[Archive, ...] = ()
-    min_seconds: float = 0.0
+    min_seconds: float = 1.0
     sample_rate: int = 0
     render: Callable[..., Path] | None = None
 
@@ -119,11 +119,11 @@ class Dataset:
             "archives": [asdict(archive) for archive in self.archives],
         }
 
-    def verify(self, root: str | Path, **options: Any) -> Report:
+    def verify(self, root: str | Path | None, **options: Any) -> Report:
         """Walk a copy and say all that is wrong with it; see `tonearm.datasets._verify`."""
         from tonearm.datasets._verify import verify
 
-        return verify(self, Path(root), **options)
+        return verify(self, None if root is None else Path(root), **options)
 
     def parse_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Options as they were typed, as values; an unknown one is refused with the names of the valid ones."""

@@ -124,7 +124,7 @@ def problems(root: Path, *, subset: str = "") -> list[Problem]:
     for row in rows(place.metadata, subset):
         path = place.audio(row.id, subset)
         if not os.path.exists(path):
-            found.append(Problem("missing", path, f"{row.id}: not in this copy", row.id))
+            found.append(Problem("missing", path, "not in this copy", row.id))
     return found
 
 
@@ -156,7 +156,7 @@ dataset = registry.add("fma")(
             faults=(
                 "21 clips of medium, six of them in small, are short or empty: they were cut where a wrong duration "
                 "put their middle.",
-                "In large and full, about half of the tracks have no single top genre; they have the genre empty here.",
+                "In large and full, more than half of the tracks have no single top genre: the genre is empty here.",
                 "The published script of features.csv computes spectral features of 44.1 kHz audio as if it were "
                 "22,050 Hz: what is computed afresh differs.",
                 "Genres were chosen by the artists: Experimental and International say little about the sound.",

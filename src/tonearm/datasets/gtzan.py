@@ -30,11 +30,11 @@ def problems(root: Path) -> list[Problem]:
     found, wrong = _find(root)
     for name in table("gtzan.tsv"):
         if name not in found:
-            wrong.append(Problem("missing", "", f"{name}: not in this copy", name))
+            wrong.append(Problem("missing", "", "not in this copy", name))
     for name, files in found.items():
         if len(files) > 1:
             others = ", ".join(_files.text(file.relative_to(root)) for file in files[1:])
-            wrong.append(Problem("several-files", os.fspath(files[0]), f"{name}: also as {others}", name))
+            wrong.append(Problem("several-files", os.fspath(files[0]), f"also as {others}", name))
     return wrong
 
 
