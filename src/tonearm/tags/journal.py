@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,12 +55,15 @@ class Journal:
 
     @classmethod
     def create(cls, where: Path, plan: str) -> Journal:
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         try:
             where.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JournalError(f"{shown(where)}: cannot keep journals here ({error.strerror})") from error
-        journal = cls(where / f"{stamp}-{secrets.token_hex(3)}{SUFFIX}")
+        earlier = [path.name.removesuffix(SUFFIX) for path in listing(where)]
+        if earlier and earlier[-1] >= name:
+            name = earlier[-1] + "+"  # a clock that was set back must not make the latest journal an old one
+        journal = cls(where / f"{name}{SUFFIX}")
         with contextlib.suppress(OSError):
             os.chmod(journal.path, 0o600)  # it names a person's files
         created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -133,7 +135,8 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
 def listing(where: Path) -> list[Path]:
     """All journals of a folder, oldest first."""
     try:
-        return sorted(path for path in where.iterdir() if path.name.endswith(SUFFIX))
+        found = [path for path in where.iterdir() if path.name.endswith(SUFFIX)]
+        return sorted(found, key=lambda path: path.name.removesuffix(SUFFIX))
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -67,7 +67,8 @@ def apply(
         report.journal = str(journal.path)
         try:
             _apply_all(plan, journal, report, keep_times, progress)
-            journal.write(sync=True, step="end")
+            with contextlib.suppress(JournalError):  # what was written is written; only the word "end" is missing
+                journal.write(sync=True, step="end")
         finally:
             journal.close()
     return report

@@ -33,8 +33,10 @@ def size_at(file: BinaryIO, end: int) -> int:
         return 0
     file.seek(end - 32)
     magic, _, size, _, flags = HEAD.unpack(file.read(32))
-    if magic != MAGIC or flags & IS_HEADER:
+    if magic != MAGIC:
         return 0
+    if flags & IS_HEADER:
+        raise TagError("", "damaged", "an APE tag stands at the end that has no end")
     size += 32 if flags & HAS_HEADER else 0
     if size < 32 or size > end:
         raise TagError("", "damaged", "the APE tag is longer than the file")
