@@ -131,7 +131,7 @@ def _summary(report: Any, strict: bool) -> None:
     if report.failed:
         _say(f"{len(report.failed)} files could not be used")
     if strict and report.failed:
-        _say(f"no pack was made (--strict); {report.built + report.reused} tracks are kept for the next run")
+        _say(f"no pack was written (--strict); {report.built + report.reused} tracks are kept for the next run")
         return
     counts = f"{report.built} built, {report.reused} reused" + (f", {report.dropped} dropped" * bool(report.dropped))
     if report.unchanged:

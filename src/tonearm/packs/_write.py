@@ -180,13 +180,14 @@ def commit(folder: Path) -> bool:
     staging = folder / STAGING
     if not staging.is_dir():
         return False
+    if (staging / _ORDER[0]).exists() and not (staging / BUILD_RECORD).exists():
+        # What wrote this pack was no build: the record of an earlier one would be about other rows. (A build's own
+        # record is moved after the array, so it is not mistaken for that when this is called again.)
+        (folder / BUILD_RECORD).unlink(missing_ok=True)
     for name in _ORDER:
         if (staging / name).exists():
             (folder / "pack.json").unlink(missing_ok=True)
             os.replace(staging / name, folder / name)
-        elif name == BUILD_RECORD and (staging / "pack.json").exists():
-            # What wrote this pack was no build: the record of an earlier one would be about other rows.
-            (folder / name).unlink(missing_ok=True)
     clear(staging)
     return True
 
