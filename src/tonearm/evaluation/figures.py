@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -124,23 +125,32 @@ def _intervals(
     is_class, is_answer = one_hot[truth], one_hot[answer]
     losses = metrics.log_losses(truth, probabilities)
     parts = np.concatenate([is_class * is_answer, is_class, is_answer, losses[:, None]], axis=1)
-    values, low, high = bootstrap(
-        parts, _combine, groups=groups, accelerated=True, resamples=resamples, level=level, seed=seed
-    )
     codes, n_groups = group_codes(groups, len(truth))
-    trials = [n_groups] * 4 + [0]  # log-loss is no rate
+    rest_on = [n_groups] * len(_FIGURES)
     for concerned in (is_answer > 0, is_class > 0, (is_class + is_answer) > 0):
-        trials += [len(np.unique(codes[concerned[:, column]])) for column in range(n_classes)]
-    for index, count in enumerate(trials):
+        rest_on += [len(np.unique(codes[concerned[:, column]])) for column in range(n_classes)]
+    values, low, high = bootstrap(
+        parts,
+        partial(_combine, known=is_class.any(axis=0)),
+        groups=groups,
+        accelerated=True,
+        rest_on=rest_on,
+        resamples=resamples,
+        level=level,
+        seed=seed,
+    )
+    for index, count in enumerate(rest_on):
+        if _FIGURES[index : index + 1] == ("log_loss",):
+            continue  # no rate: nothing is known of its edges
         edges = exact_at_edges(float(values[index]), count, level)
         if not math.isnan(edges[0]):
             # Where all tracks of a genre are right (or wrong), so are those of every resample. F1 is 2 J / (1 + J) of
             # the share J of right ones among tracks that have the genre or were given it: J is a rate as the others.
             is_f1 = index >= len(_FIGURES) + 2 * n_classes
             low[index], high[index] = (2 * edge / (1 + edge) if is_f1 else edge for edge in edges)
-        elif count == 0 and index >= len(_FIGURES):
+        elif count == 0:
             low[index] = high[index] = math.nan  # precision of a genre never answered: 0 by agreement, not by count
-        elif count > 0 and not low[index] < high[index]:
+        elif not low[index] < high[index]:
             low[index], high[index] = 0.0, 1.0  # one artist, or equal ones: says nothing of others
     pairs = [[_plain(a), _plain(b)] for a, b in zip(low.tolist(), high.tolist(), strict=True)]
     found: dict[str, object] = dict(zip(_FIGURES, pairs, strict=False))
@@ -150,11 +160,16 @@ def _intervals(
     return found
 
 
-def _combine(sums: np.ndarray) -> np.ndarray:
-    """Figures (resamples, figures) from sums (resamples, 3 classes + 1) of hits, true, answered and losses."""
+def _combine(sums: np.ndarray, *, known: np.ndarray) -> np.ndarray:
+    """Figures (resamples, figures) from sums (resamples, 3 classes + 1) of hits, true, answered and losses.
+
+    `known` (classes,) have tracks in the data: a resample without them says nothing of their F1, and not 0, which would
+    pull macro F1 down by the genres that chance left out.
+    """
     hits, n, given = np.split(sums[:, :-1], 3, axis=1)
     total = n.sum(axis=1)
     precision, recall, f1 = metrics.precision_recall_f1(hits, n, given)
+    f1 = np.where(known & (n == 0), np.nan, f1)
     figures = (
         hits.sum(axis=1) / total,
         _row_means(recall),
