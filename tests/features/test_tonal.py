@@ -98,6 +98,16 @@ def test_other_windows(n_fft, hop_length):
     np.testing.assert_allclose(array, expected, **TOLERANCE)
 
 
+@pytest.mark.parametrize("n_fft", [2, 3, 7, 64, 2047, 16384])
+@pytest.mark.parametrize("source", ["stft", "cqt"])
+def test_odd_windows_give_finite_numbers(n_fft, source):
+    for sample_rate in (9000, 22050):
+        feature = features.create("chroma", source=source, n_fft=n_fft, sample_rate=sample_rate)
+        array = feature(Waveform(music(sample_rate, 1.0), sample_rate))
+        assert array.shape == feature.shape(sample_rate, sample_rate)
+        assert np.isfinite(array).all()
+
+
 def test_a_chord_is_heard_as_its_notes():
     t = np.arange(3 * 22050) / 22050
     samples = sum(np.sin(2 * np.pi * 440 * 2 ** (note / 12) * t) for note in (-9, -5, -2)).astype(np.float32)  # C E G

@@ -45,8 +45,8 @@ def spectral_peaks(
 
 
 def _bin_range(sample_rate: float, n_fft: int, bins: int) -> tuple[int, int]:
-    """First bin at or above the lowest frequency, and the one after the last below the highest."""
-    hz = np.arange(bins) * (float(sample_rate) / n_fft)
+    """First bin at or above the lowest frequency, and the one after the last below the highest: all have neighbours."""
+    hz = np.arange(bins - 1) * (float(sample_rate) / n_fft)
     inside = np.flatnonzero((hz >= LOWEST_HZ) & (hz < min(HIGHEST_HZ, sample_rate / 2)))
     return (int(inside[0]), int(inside[-1]) + 1) if inside.size else (0, 0)
 
