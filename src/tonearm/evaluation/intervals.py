@@ -22,7 +22,7 @@ from tonearm.evaluation.student import student_quantile
 RESAMPLES = 2000
 LEVEL = 0.95
 
-_BLOCK = 4_000_000  # counts held at once: 32 MB, whatever the number of tracks
+_BLOCK = 1_000_000  # counts held at once: some 25 MB, whatever the number of tracks
 
 Groups = Sequence[str] | np.ndarray | None
 Combine = Callable[[np.ndarray], np.ndarray]

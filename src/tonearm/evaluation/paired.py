@@ -22,7 +22,7 @@ from tonearm.evaluation.intervals import (
 from tonearm.evaluation.metrics import right
 from tonearm.evaluation.predictions import Predictions, PredictionsError, group_codes, some_of
 
-_BLOCK = 4_000_000
+_BLOCK = 1_000_000
 _FLIPS = 10_000
 
 
