@@ -12,6 +12,7 @@ import soundfile
 from pack_helpers import hashes, small_plan, tone, tracks_of
 
 from tonearm import audio, features
+from tonearm.audio import prepare
 from tonearm.errors import TonearmError, UsageError
 from tonearm.packs import Clips, PackError, Plan, Track, build, open_pack, verify
 
@@ -111,6 +112,28 @@ def test_clips(long_file, tmp_path, clips, starts):
         assert pack.axes[0] == "segment"
     assert set(pack.column("album")) == {"First"}
     assert set(pack.column("path")) == {"rock/long.wav"}
+
+
+def test_clips_are_prepared_before_the_feature(long_file, tmp_path):
+    feature = features.create("raw", sample_rate=8000, clip_seconds=2.0)
+    steps = prepare.create(["drop", {"step": "rms", "target_dbfs": -10}])
+    build([long_file], tmp_path / "p", plan_of(feature, clip_seconds=2.0, prepare=steps), workers=0)
+    pack = open_pack(tmp_path / "p")
+    np.testing.assert_array_equal(np.ravel(pack.features), steps(audio.load(long_file.path, clip_seconds=2.0)).samples)
+    assert prepare.create(pack.meta["prepare"]) == steps
+    with pytest.raises(PackError, match="prepare"):
+        build([long_file], tmp_path / "p", plan_of(feature, clip_seconds=2.0), workers=0)
+
+
+def test_what_trimming_leaves_may_be_too_short(tmp_path):
+    samples = np.zeros(8000 * 3, np.float32)
+    samples[9000:9800] = 0.5 * tone(0.1, sample_rate=8000)
+    soundfile.write(tmp_path / "blip.wav", samples, 8000)
+    feature = features.create("rms", sample_rate=8000, clip_seconds=2.0)
+    plan = plan_of(feature, clip_seconds=2.0, prepare=prepare.create(["trim"]))
+    with pytest.raises(PackError, match="not one") as caught:
+        build(tracks_of(tmp_path), tmp_path / "p", plan, workers=0)
+    assert caught.value.code == "too-short"
 
 
 def test_features_of_a_fixed_size_see_no_padding(long_file, tmp_path):
@@ -256,6 +279,8 @@ def test_a_limit_is_raised_by_going_on(music, tmp_path, tonearm):
         (("--set", "clip_seconds=3"), 2, "--clip-seconds"),
         (("--clips-per-track", "many"), 2, "or all"),
         (("--dtype", "float64"), 2, "uint8, float16, float32"),
+        (("--prepare", "loudnes"), 2, "did you mean 'loudness'"),
+        (("--prepare", "trim:top_bd=3"), 2, "did you mean 'top_db'"),
         (("--scale", "3"), 2, "for uint8"),
         (("--clip-seconds", "0"), 2, "whole tracks"),
         (("--workers", "-1"), 2, "workers"),

@@ -91,7 +91,7 @@ def build(
         clips=clips,
         dtype=dtype,
         scale=scale if scale in (None, "clip-minmax") else scale.split(","),
-        prepare=(),
+        prepare=_steps(prepare or []),
         further=about,
     )
     try:
@@ -160,6 +160,14 @@ def _pairs(texts: list[str]) -> dict[str, Any]:
         except ValueError:
             pairs[key] = value
     return pairs
+
+
+def _steps(texts: list[str]) -> Any:
+    """`step` or `step:key=value,key=value` texts as a preparation."""
+    from tonearm.audio import prepare
+
+    return prepare.create({"step": name, **_pairs([p for p in keywords.split(",") if p])}
+                          for name, _, keywords in (text.partition(":") for text in texts))  # fmt: skip
 
 
 def _say(text: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tonearm import __version__
+from tonearm.audio.prepare import Preparation
 from tonearm.errors import UsageError
 from tonearm.packs import _journal
 from tonearm.packs._clips import Clips, Job, make_rows, stamp_of
@@ -41,7 +42,7 @@ class Plan:
     clips: Clips = field(default_factory=Clips)
     dtype: str = "float32"
     scale: Any = None
-    prepare: tuple[Any, ...] = ()
+    prepare: Preparation = field(default_factory=Preparation)
     further: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -84,7 +85,7 @@ class Plan:
             "dtype": self.dtype,
             "scale": self.scale,
             "clip": clips,
-            "prepare": [step.config() for step in self.prepare],
+            "prepare": self.prepare.config(),
         }
 
 

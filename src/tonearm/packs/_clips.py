@@ -12,6 +12,7 @@ import numpy as np
 
 from tonearm import audio
 from tonearm.audio import AudioError, Waveform
+from tonearm.audio.prepare import Preparation
 from tonearm.errors import TonearmError, UsageError
 from tonearm.features import quantise
 from tonearm.packs._journal import Row, RowsFile, checksum
@@ -69,7 +70,7 @@ class Job:
     rows: RowsFile
     clips: Clips
     feature: Any
-    prepare: tuple[Any, ...]
+    prepare: Preparation
     scale: Any
     pad: bool
 
@@ -174,9 +175,9 @@ def _waveform(samples: np.ndarray, rate: int, warnings: tuple[str, ...]) -> Wave
 
 def _write(job: Job, clip: Clip, slot: int) -> Row:
     start, waveform = clip
-    sound = waveform
-    for step in job.prepare:
-        sound = step(sound)
+    sound = job.prepare(waveform)
+    if len(sound.samples) < min(len(waveform.samples), round(job.clips.min_seconds * sound.sample_rate)):
+        raise AudioError("clip", "too-short", f"only {sound.seconds:.2f} s are left after preparation")
     row = np.ascontiguousarray(_encode(_compute(job, sound), job))
     data = row.reshape(-1).view(np.uint8).data
     try:
@@ -189,7 +190,7 @@ def _write(job: Job, clip: Clip, slot: int) -> Row:
         "seconds": f"{len(sound.samples) / sound.sample_rate:.3f}",
         "start_seconds": f"{start:.3f}".rstrip("0").rstrip("."),
         "silent": "yes" if waveform.silent else "",
-        "warning": "; ".join(waveform.warnings),
+        "warning": "; ".join(sound.warnings),
     }
     return Row(slot, checksum(data), columns)
 
