@@ -1,0 +1,173 @@
+"""kill -9 at any moment of apply and undo: no file is damaged, and undo restores the first state."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+
+import pytest
+from tag_files import leftovers, predicted, sha
+
+from tonearm import tags
+
+KINDS = ["mp3", "flac", "ogg", "opus", "wav", "aiff"]
+
+
+@pytest.fixture
+def collection(tmp_path, music):
+    """Eight files of all kinds; every fourth has a second name. Returns paths and a plan."""
+    folder = tmp_path / "music"
+    folder.mkdir()
+    (tmp_path / "links").mkdir()
+    paths = []
+    for n in range(8):
+        kind = KINDS[n % len(KINDS)]
+        path = str(folder / f"{n}.{kind}")
+        os.rename(music(kind), path)
+        if n % 4 == 0:
+            os.link(path, tmp_path / "links" / f"{n}.{kind}")
+        paths.append(path)
+    return paths, tags.plan(predicted(*paths))
+
+
+def in_a_child(work) -> int:
+    """Run in a forked process (a fresh interpreter would spend the test's time on starting)."""
+    child = os.fork()
+    if not child:
+        code = 1
+        with contextlib.suppress(BaseException):
+            work()
+            code = 0
+        os._exit(code)
+    return child
+
+
+def killed_after(work, seconds: float) -> bool:
+    """True where the kill met it at work."""
+    child = in_a_child(work)
+    time.sleep(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def duration(work) -> float:
+    start = time.perf_counter()
+    _, status = os.waitpid(in_a_child(work), 0)
+    assert status == 0
+    return time.perf_counter() - start
+
+
+@pytest.mark.slow
+def test_killed_at_fifty_moments(collection, tmp_path):
+    paths, plan = collection
+    first = [sha(path) for path in paths]
+    whole = duration(lambda: tags.apply(plan))
+    second = [sha(path) for path in paths]
+    assert all(a != b for a, b in zip(first, second, strict=True))
+    back = duration(tags.undo)
+    assert [sha(path) for path in paths] == first
+    links = [n for n in range(len(paths)) if n % 4 == 0]
+    moments, met = random.Random(9), 0
+    for turn in range(50):
+        # Undo gives the times back, so the plan of the first state holds in every turn.
+        if turn % 2 == 0:
+            met += killed_after(lambda: tags.apply(plan), moments.uniform(0, whole))
+        else:
+            assert tags.apply(plan).count == len(paths)
+            met += killed_after(tags.undo, moments.uniform(0, back))
+        for n, path in enumerate(paths):
+            # A write in place may be half done; every other file is old or new.
+            assert sha(path) in (first[n], second[n]) or n in links
+        while (report := tags.undo()).journal is not None:
+            assert report.skipped == []
+        assert [sha(path) for path in paths] == first, f"turn {turn}"
+        assert leftovers(tmp_path) == []
+        for n in links:
+            assert os.stat(paths[n]).st_nlink == 2
+    assert met > 25, "hardly any kill met the work: it tests nothing"
+
+
+def test_an_apply_after_a_kill_clears_up_and_goes_on(collection, tmp_path):
+    """Whoever does not undo but applies a new plan gets there as well."""
+    paths, plan = collection
+    first = [sha(path) for path in paths]
+    whole = duration(lambda: tags.apply(plan))
+    tags.undo()
+    moments = random.Random(4)
+    for _ in range(6):
+        killed_after(lambda: tags.apply(plan), moments.uniform(0, whole))
+        rest = tags.plan(predicted(*paths))
+        tags.apply(rest)  # may skip a file that was half written when the plan was made, and finishes it first
+        final = tags.plan(predicted(*paths))
+        assert tags.apply(final).skipped == []
+        assert all(tags.describe(path)["genres"] == ["Électronique", "Hip-Hop"] for path in paths)
+        assert leftovers(tmp_path) == []
+        while tags.undo().journal is not None:
+            pass
+        assert [sha(path) for path in paths] == first
+
+
+STEPS = ["swap.os.open", "swap._dress", "swap.os.replace", "swap.sync_folder", "swap._overwrite", "swap.remove"]
+
+
+@pytest.mark.parametrize("undo", [False, True], ids=["apply", "undo"])
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_each_step(step, undo, collection, tmp_path, monkeypatch):
+    """Not by chance: dead right before each step of the first file that has it, and right in the middle of writing."""
+    from tonearm.tags import swap
+
+    paths, plan = collection
+    first = [sha(path) for path in paths]
+    if undo:
+        tags.apply(plan)
+
+    def work():
+        owner, name = (os, step.rsplit(".", 1)[1]) if ".os." in step else (swap, step.rsplit(".", 1)[1])
+        real = getattr(owner, name)
+
+        def dying(*arguments, **keywords):
+            mine = any(".tonearm-" in str(a) for a in arguments) or name == "sync_folder"
+            if name == "_overwrite":
+                with open(arguments[1], "r+b") as file, open(arguments[2], "rb") as new:
+                    file.write(new.read()[: os.path.getsize(arguments[2]) // 2])
+            if mine:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **keywords)
+
+        setattr(owner, name, dying)
+        tags.undo() if undo else tags.apply(plan)
+
+    _, status = os.waitpid(in_a_child(work), 0)
+    assert os.WIFSIGNALED(status)
+    while (report := tags.undo()).journal is not None:
+        assert report.skipped == []
+    assert [sha(path) for path in paths] == first
+    assert leftovers(tmp_path) == []
+
+
+def test_a_linked_file_that_another_program_rewrote_after_the_kill_is_not_overwritten(tmp_path, music, monkeypatch):
+    """Half old and half new is ours to finish; anything else is somebody's work."""
+    from tonearm.tags import swap
+
+    path = music("mp3")
+    os.link(path, tmp_path / "other")
+    plan = tags.plan(predicted(path))
+
+    def work():
+        swap._overwrite = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+        tags.apply(plan)
+
+    os.waitpid(in_a_child(work), 0)
+    with open(path, "r+b") as file:
+        file.seek(5000)
+        file.write(b"somebody else's work")
+    state = sha(path)
+    report = tags.undo()
+    assert "torn" in [item["code"] for item in report.skipped]
+    assert sha(path) == state
+    assert len(leftovers(tmp_path)) == 1, "the new content is kept, and its name told"
