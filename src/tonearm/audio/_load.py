@@ -204,7 +204,9 @@ def _check_length(name: str, n: int, rate: int, start_seconds: float, min_second
 
 def _waveform(name: str, samples: np.ndarray, rate: int, warnings: tuple[str, ...]) -> Waveform:
     # One pass that any NaN or infinity spoils; large but finite samples can spoil it too, so then look closely.
-    if not np.isfinite(np.dot(samples, samples)) and not np.isfinite(samples).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(np.dot(samples, samples)) or np.isfinite(samples).all()
+    if not finite:
         bad = int(np.count_nonzero(~np.isfinite(samples)))
         reason = f"{bad} of {len(samples)} samples are NaN or infinite"
         raise AudioError(name, "not-finite", reason, hint="render or convert it again")

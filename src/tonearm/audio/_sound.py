@@ -17,9 +17,11 @@ from tonearm.audio.errors import AudioError
 # Blocks that outgrow the cache cost twice the time of decoding in page faults.
 BLOCK_FRAMES = 1 << 16
 
-# Decoded before an excerpt and thrown away: a frame of MP3 may borrow from up to 511 bytes of frames before it, which
-# at low rates are many, and the decoder itself goes back by too few.
-MP3_PREROLL = 32 * 1152
+# Decoded before an excerpt and thrown away, in frames. A frame of MP3 may borrow from up to 511 bytes of frames before
+# it, which at low rates are many, and the decoder itself goes back by too few; Opus needs time to settle.
+_PREROLL = {"mp3": 32 * 1152, "ogg": 24000}
+# libsndfile seeks wrongly in the last page of Vorbis, which can hold 255 packets of 1024 samples.
+_VORBIS_PAGE = 256 * 1024
 # What may stand behind the last frame without being sound: tags, lyrics, a small picture.
 _TAGS_BYTES = 1 << 16
 
@@ -121,11 +123,13 @@ class SoundReader:
         """Go to a frame; behind the last one is the end."""
         if frame == self.position:
             return
-        begin = max(0, frame - MP3_PREROLL) if self.container == "mp3" else frame
+        begin = frame - _PREROLL.get(self.container, 0)
+        if self.codec == "vorbis":
+            begin = min(begin, self.guess - _VORBIS_PAGE)
+        begin = max(0, min(begin, self.guess))
         with quiet():
-            self.position = self._file.seek(min(begin, self.guess))
-        if begin < frame:
-            self.read_into(np.empty(frame - begin, np.float32))
+            self.position = self._file.seek(begin)
+        self.read_into(np.empty(max(0, min(frame, self.guess) - begin), np.float32))
 
     def read_into(self, out: np.ndarray) -> int:
         """Fill `out` (n,) float32 with mono samples; returns how many there were, fewer only at the end."""
@@ -169,7 +173,7 @@ class SoundReader:
 
         self._file.close()
         self._file = self._open()
-        begin, count = max(0, self.position - MP3_PREROLL), 0
+        begin, count = max(0, self.position - _PREROLL.get(self.container, 0)), 0
         try:
             self._file.seek(begin)
             if begin < self.position:
