@@ -22,6 +22,8 @@ class Entry(NamedTuple):
 GROUPS = ("Music", "Data", "Honesty", "Housekeeping")
 
 COMMANDS: dict[str, Entry] = {
+    "tag": Entry("tag", "Music", "Write genres into files: plan, look, apply, and take it back to the byte.",
+                 "tonearm tag plan ~/Music --from predictions.jsonl -o plan.json"),
     "pack": Entry("pack", "Data", "Turn a dataset into features on disk, and look after such packs.",
                   "tonearm pack build folder:~/Music --feature logmel -o packs/mine"),
     "data": Entry("data", "Data", "Know the datasets: what they are, how to get them, what is wrong with them.",

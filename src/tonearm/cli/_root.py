@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
+import re
 import sys
 
 import typer
@@ -30,10 +32,17 @@ class LazyGroup(TyperGroup):
             app.command(name=cmd_name, help=entry.help, epilog=f"Example: {entry.example}")(module.command)
         command = typer.main.get_command(app)
         command.name = cmd_name
+        for some in (command, *getattr(command, "commands", {}).values()):
+            some.help = _reflowed(some.help)
         return command
 
     def format_help(self, ctx, formatter) -> None:
         _print_help()
+
+
+def _reflowed(text: str | None) -> str | None:
+    """Paragraphs of a docstring as lines of their own: where the source breaks a line means nothing to the reader."""
+    return text and re.sub(r"(?<!\n)\n(?!\n| )", " ", inspect.cleandoc(text))
 
 
 def _print_help() -> None:
