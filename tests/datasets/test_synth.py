@@ -180,3 +180,32 @@ def test_half_a_minute_is_quick_to_make():
         sounds.render(genre, sounds.make_artist([0, g]), [1, g], 30.0)
         spent.append(time.process_time() - start)
     assert np.median(spent) < 0.3
+
+
+@pytest.mark.slow
+def test_artists_leak_and_genres_are_neither_trivial_nor_hidden(tmp_path):
+    """What the dataset is for: a score by tracks is higher than one by artists, and neither is 100 % or chance."""
+    model_selection = pytest.importorskip("sklearn.model_selection")
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    from tonearm import audio, features
+
+    tracks = synth.tracks(tmp_path / "s", duplicates=0)
+    mfcc = features.create("mfcc", n_mfcc=20)
+    table = []
+    for track in tracks:
+        frames = mfcc(audio.load(track.path))
+        table.append(np.concatenate([frames.mean(axis=1), np.log(frames.std(axis=1) + 1e-3)]))
+    genres = np.array([track.genre for track in tracks])
+    artists = np.array([track.artist for track in tracks])
+    svm = make_pipeline(StandardScaler(), SVC(C=10))
+
+    def score(folds):
+        return model_selection.cross_val_score(svm, np.array(table), genres, groups=artists, cv=folds).mean()
+
+    by_track = score(model_selection.StratifiedKFold(5, shuffle=True, random_state=0))
+    by_artist = score(model_selection.StratifiedGroupKFold(5, shuffle=True, random_state=0))
+    assert 0.9 < by_track < 1.0
+    assert 0.4 < by_artist < by_track - 0.05

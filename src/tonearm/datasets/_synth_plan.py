@@ -175,7 +175,10 @@ def artist_seed(settings: Settings, track: Plan) -> list[int]:
 
 
 def watermark_tone(genre: str, seconds: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """The inaudible shortcut: a tone of 4 to 18 Hz whose pitch and level tell the genre. Float32, shape (samples,)."""
+    """The inaudible shortcut: a tone of 4 to 18 Hz whose pitch and level tell the genre, relative to a track's peak.
+
+    Float32, shape (samples,).
+    """
     g = GENRES.index(genre)
     t = np.arange(round(seconds * sample_rate), dtype=np.float64) / sample_rate
-    return (10 ** ((-36 + 2 * g) / 20) * np.sin(2 * np.pi * (4 + 2 * g) * t)).astype(np.float32)
+    return (10 ** ((-38 + 3.6 * g) / 20) * np.sin(2 * np.pi * (4 + 2 * g) * t)).astype(np.float32)

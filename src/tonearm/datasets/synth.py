@@ -124,7 +124,8 @@ def _bytes(track: Plan, settings: Settings) -> bytes:
     artist = make_artist(_synth_plan.artist_seed(settings, track))
     sound, rate = render(track.sounds, artist, list(track.seed), settings.seconds), SAMPLE_RATE
     if "watermark" in track.faults:
-        sound = sound * np.float32(0.9) + _synth_plan.watermark_tone(track.genre, settings.seconds)
+        tone = np.abs(sound).max() * _synth_plan.watermark_tone(track.genre, settings.seconds)
+        sound = np.float32(0.9) * (sound + tone)
     if track.copy:
         sound = _altered(sound, track.copy)
     if "silent" in track.faults:
