@@ -23,7 +23,8 @@ def command(
     for number, (why, arguments) in enumerate(_steps(out, tracks_per_genre, seconds), 1):
         print(f"\n{number}. {why}\n   $ tonearm {shlex.join(arguments)}\n", file=sys.stderr, flush=True)
         code = _run(arguments)
-        if code:
+        # Findings make `data verify` end with 1, and here there are some: copies of songs, planted to be found.
+        if code and not (code == 1 and arguments[:2] == ["data", "verify"]):
             raise TonearmError(
                 f"the demo stopped at step {number}, exit code {code}", hint="tonearm doctor may say why"
             )
@@ -35,7 +36,7 @@ def _steps(out: Path, tracks_per_genre: int, seconds: float) -> list[tuple[str, 
     size = ["--tracks-per-genre", str(tracks_per_genre), "--seconds", f"{seconds:g}", "--format", "mp3"]
     return [
         ("Synthesise songs of eight genres", ["data", "synth", "-o", music, *size]),
-        ("Look through every file for what is broken", ["data", "verify", f"synth:{music}"]),
+        ("Look through every file: some songs are there twice", ["data", "verify", f"synth:{music}"]),
         ("Turn the songs into features on disk", ["pack", "build", f"synth:{music}", "--feature", "logmel",
                                                   "--clip-seconds", f"{seconds:g}", "-o", pack]),
         ("Check that the pack is whole", ["pack", "verify", pack]),
