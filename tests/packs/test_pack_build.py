@@ -292,3 +292,20 @@ def test_a_command_used_wrongly_says_so(music, tmp_path, tonearm, arguments, cod
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "p").exists()
+
+
+def test_rows_from_real_audio_are_those_of_the_published_packs(shared_data, tmp_path):
+    shared = open_pack(shared_data / "gtzan-mel")
+    feature = features.from_config({**shared.feature_config, "clip_seconds": None})
+    paths = sorted((shared_data / "audio" / "gtzan").glob("*/*.00000.flac"))
+    tracks = [Track(id=path.stem, genre=path.parent.name, path=str(path)) for path in paths]
+    plan = plan_of(feature, clip_seconds=None, dtype="uint8", scale="clip-minmax")
+    build(tracks, tmp_path / "p", plan, root=shared_data)
+    pack = open_pack(tmp_path / "p")
+    at = {name: i for i, name in enumerate(shared.ids.tolist())}
+    pairs = [(pack.features[i], shared.features[at[name]]) for i, name in enumerate(pack.ids.tolist())]
+    correlations = [np.corrcoef(np.ravel(a), np.ravel(b))[0, 1] for a, b in pairs]
+    assert len(pairs) == 10
+    assert min(correlations) >= 0.985
+    assert np.median(correlations) >= 0.999
+    assert pack.column("samples").tolist() == [shared.column("samples")[at[name]] for name in pack.ids.tolist()]
