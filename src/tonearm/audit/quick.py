@@ -1,0 +1,175 @@
+"""The quick classifier of the audit: the same small model for every protocol, so that only the split differs.
+
+It needs scikit-learn (the extra `audit`), which is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from tonearm.audit.listen import statistics
+from tonearm.errors import TonearmError
+from tonearm.packs import Pack
+from tonearm.protocols import TrackTable, group
+
+SEGMENTS = 3
+LEAST_FRAMES = 96  # for cutting a track into segments: with less there is nothing to tell them apart by
+CLASSIFIER = "SVM (RBF, C = 10) on standardised features"
+
+
+@dataclass(frozen=True)
+class Quick:
+    """Numbers for the classifier: `values` (rows, columns), rows as in `table`, which may be segments of its tracks."""
+
+    table: TrackTable
+    values: np.ndarray
+    what: str
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.table.genre[self.table.row_track]
+
+
+def need_sklearn() -> None:
+    """Say what is missing, and the command that adds it, before any work is done."""
+    from importlib.util import find_spec
+
+    if find_spec("sklearn") is None:
+        raise TonearmError(
+            "scikit-learn is not installed, and this part of the audit trains classifiers",
+            hint='pip install "tonearm[audit]"',
+            code="needs-extra",
+        )
+
+
+def from_pack(pack: Pack, table: TrackTable) -> Quick:
+    """Rows of a pack as vectors: as they are, or statistics of spectra, each track cut into three segments."""
+    features = pack.features
+    if features.ndim == 2:
+        return Quick(table, np.asarray(features, np.float32), "the pack's own columns")
+    if features.ndim != 3:
+        flat = np.asarray(features, np.float32).reshape(len(features), -1)
+        return Quick(table, flat, "the pack's own values, flattened")
+    cut = not table.has_segments and features.shape[2] >= LEAST_FRAMES
+    edges = np.linspace(0, features.shape[2], (SEGMENTS if cut else 1) + 1).astype(int)
+    rate = features.shape[2] / float(pack.feature_config.get("clip_seconds") or 30.0)
+    blocks = []
+    for start in range(0, len(features), 128):
+        block = np.asarray(features[start : start + 128], np.float32)
+        blocks.append(np.stack([statistics(block[:, :, a:b], rate) for a, b in pairwise(edges)], axis=1))
+    values = np.concatenate(blocks)
+    if cut:
+        return from_segments(table, values, f"statistics of the spectra of {SEGMENTS} segments per track")
+    return Quick(table, values[:, 0].astype(np.float32), "statistics of the spectra")
+
+
+def from_segments(table: TrackTable, values: np.ndarray, what: str) -> Quick:
+    """Segments per track (tracks, segments, columns) as rows, with ids like track#0."""
+    tracks, segments = values.shape[:2]
+    row_ids = np.array([f"{track}#{i}" for track in table.ids.tolist() for i in range(segments)], dtype=np.str_)
+    rows = replace(table, row_ids=row_ids, row_track=np.repeat(np.arange(tracks), segments))
+    return Quick(rows, values.reshape(tracks * segments, -1).astype(np.float32), what)
+
+
+def usable(quick: Quick, *, least_per_genre: int = 2) -> Quick:
+    """Without tracks that have no genre or of whose genre there are fewer than two, and without broken columns."""
+    table = quick.table
+    genres, counts = np.unique(table.genre, return_counts=True)
+    kept = np.isin(table.genre, genres[(counts >= least_per_genre) & (genres != "")])
+    finite = np.isfinite(quick.values)
+    # A column that is broken in many rows is dropped, a row that is broken in a good column is.
+    columns = finite.mean(axis=0) > 0.9
+    columns &= np.nanstd(np.where(finite, quick.values, np.nan), axis=0) > 0 if len(finite) else columns
+    broken = np.unique(table.row_track[~finite[:, columns].all(axis=1)])
+    kept[broken] = False
+    return subset(replace(quick, values=quick.values[:, columns]), np.flatnonzero(kept))
+
+
+def subset(quick: Quick, tracks: np.ndarray) -> Quick:
+    """Some of the tracks with all their rows."""
+    table = quick.table
+    place = np.full(len(table), -1)
+    place[tracks] = np.arange(len(tracks))
+    rows = np.flatnonzero(place[table.row_track] >= 0)
+    smaller = TrackTable(
+        name=table.name,
+        ids=table.ids[tracks],
+        genre=table.genre[tracks],
+        split=table.split[tracks],
+        artist=table.artist[tracks],
+        recording=table.recording[tracks],
+        row_ids=table.row_ids[rows],
+        row_track=place[table.row_track[rows]],
+        extra={name: values[tracks] for name, values in table.extra.items()},
+    )
+    return Quick(smaller, quick.values[rows], quick.what)
+
+
+def at_most(quick: Quick, rows: int, *, seed: int = 0) -> Quick:
+    """A sample of whole artists (so that what leaks by artist stays in it) with at most so many rows."""
+    table = quick.table
+    if len(table.row_ids) <= rows:
+        return quick
+    groups = group(table, ["artist", "recording"]).of_track
+    per_track = np.bincount(table.row_track, minlength=len(table))
+    order = np.random.default_rng(seed).permutation(groups.max() + 1)
+    size = np.bincount(groups, weights=per_track)[order]
+    chosen = order[np.cumsum(size) <= rows]
+    return subset(quick, np.flatnonzero(np.isin(groups, chosen)))
+
+
+def make_svm() -> object:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    return make_pipeline(StandardScaler(), SVC(C=10.0))
+
+
+def make_logistic() -> object:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
+
+
+def make_discriminant() -> object:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"))
+
+
+def over_folds(work: Callable[[int], object], count: int) -> list:
+    """Fold by fold on a few threads: scikit-learn lets go of Python's lock while it fits."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tonearm.engines.local import default_workers
+
+    with ThreadPoolExecutor(min(count, default_workers())) as pool:
+        return list(pool.map(work, range(count)))
+
+
+def share_interval(
+    right: np.ndarray, rows: np.ndarray, *, draws: int = 2000, seed: int = 0
+) -> tuple[float, list[float], np.ndarray]:
+    """Share of right rows, its 95 % interval by the bootstrap over tracks, and the draws themselves.
+
+    `right` and `rows` are sums per track, (tracks,): rows of one track hang together, so tracks are drawn, not rows.
+    """
+    if not rows.sum():
+        return float("nan"), [float("nan")] * 2, np.full(draws, np.nan)
+    random = np.random.default_rng(seed)
+    n = len(rows)
+    shares = np.empty(draws)
+    for start in range(0, draws, 200):
+        weight = random.multinomial(n, np.full(n, 1 / n), min(200, draws - start))
+        shares[start : start + len(weight)] = (weight @ right) / np.maximum(weight @ rows, 1e-9)
+    low, high = np.quantile(shares, [0.025, 0.975])
+    return float(right.sum() / rows.sum()), [float(low), float(high)], shares
