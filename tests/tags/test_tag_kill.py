@@ -171,3 +171,64 @@ def test_a_linked_file_that_another_program_rewrote_after_the_kill_is_not_overwr
     assert "torn" in [item["code"] for item in report.skipped]
     assert sha(path) == state
     assert len(leftovers(tmp_path)) == 1, "the new content is kept, and its name told"
+
+
+INTERRUPTED = ["os.replace", "swap.sync_folder", "swap._overwrite", "swap._dress", "swap.remove"]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", INTERRUPTED)
+def test_interrupted_by_ctrl_c(step, after, collection, tmp_path, monkeypatch):
+    """Ctrl-C before and right after each step: nothing lies about, and what was written can be taken back."""
+    from tonearm.tags import swap
+
+    paths, plan = collection
+    first = [sha(path) for path in paths]
+    owner, name = (os if step.startswith("os") else swap), step.rsplit(".", 1)[1]
+    real = getattr(owner, name)
+
+    def interrupted(*arguments):
+        if after:
+            real(*arguments)
+        monkeypatch.setattr(owner, name, real)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tags.apply(plan)
+    if name != "remove" or after:
+        assert leftovers(tmp_path) == []
+    while (report := tags.undo()).journal is not None:
+        assert report.skipped == []
+    assert [sha(path) for path in paths] == first
+    assert leftovers(tmp_path) == []
+
+
+def test_interrupted_in_the_middle_of_a_write_in_place(tmp_path, music, monkeypatch):
+    """Ctrl-C once takes the write back; twice leaves it to the next run, and is still Ctrl-C."""
+    from tonearm.tags import swap
+
+    path = music("mp3")
+    os.link(path, tmp_path / "other")
+    plan, first = tags.plan(predicted(path)), sha(path)
+    real = swap._pour
+    for times in (1, 2):
+        calls = []
+
+        def half(pieces, file, start, calls=calls, times=times):
+            calls.append(start)
+            if len(calls) <= times:
+                file.seek(start)
+                file.write(next(iter(pieces))[:3000])
+                raise KeyboardInterrupt
+            return real(pieces, file, start)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(swap, "_pour", half)
+            with pytest.raises(KeyboardInterrupt):
+                tags.apply(plan)
+        assert (sha(path) == first) == (times == 1)
+        assert len(leftovers(tmp_path)) == times - 1
+        tags.undo()
+        assert sha(path) == first
+        assert leftovers(tmp_path) == []

@@ -59,9 +59,17 @@ def plan(
         raise UsageError("where do the predictions come from?", hint="--from predictions.jsonl, a CSV, or -")
     if output is None:
         raise UsageError("where should the plan go?", hint="-o plan.json")
-    made = tags.plan(
-        source, files or None, policy=policy, threshold=threshold, max_genres=most, names=names, unsure=unsure
-    )
+    with _progress("reading", as_json) as progress:
+        made = tags.plan(
+            source,
+            files or None,
+            policy=policy,
+            threshold=threshold,
+            max_genres=most,
+            names=names,
+            unsure=unsure,
+            progress=progress and (lambda n: progress(n, None)),
+        )
     made.save(output)
     for warning in made.warnings:
         print(f"tonearm: {warning}", file=sys.stderr)
@@ -247,7 +255,7 @@ def _show_skipped(skipped: list[dict[str, str]]) -> None:
 
 
 @contextmanager
-def _progress(verb: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+def _progress(verb: str, quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
     """A bar on standard error, only where a person watches."""
     if quiet or not sys.stderr.isatty():
         yield None

@@ -26,25 +26,18 @@ CODES = {
     "torn": "a write was cut off and could not be finished",
 }
 
+_ERRNO_NAMES = {
+    "missing": ("ENOENT", "ENOTDIR"),
+    "loop": ("ELOOP",),
+    "not-a-file": ("EISDIR",),
+    "disk-full": ("ENOSPC", "EDQUOT", "EFBIG"),
+    "read-only": ("EROFS",),
+    "in-use": ("EBUSY", "ETXTBSY", "EAGAIN"),
+    "vanished": ("EIO", "ENODEV", "ENXIO", "ESTALE", "ENOTCONN", "EHOSTDOWN", "ETIMEDOUT"),
+}
+# By name, because not every system has every number.
 _BY_ERRNO = {
-    errno.ENOENT: "missing",
-    errno.ENOTDIR: "missing",
-    errno.ELOOP: "loop",
-    errno.EISDIR: "not-a-file",
-    errno.ENOSPC: "disk-full",
-    errno.EDQUOT: "disk-full",
-    errno.EFBIG: "disk-full",
-    errno.EROFS: "read-only",
-    errno.EBUSY: "in-use",
-    errno.ETXTBSY: "in-use",
-    errno.EAGAIN: "in-use",
-    errno.EIO: "vanished",
-    errno.ENODEV: "vanished",
-    errno.ENXIO: "vanished",
-    errno.ESTALE: "vanished",
-    errno.ENOTCONN: "vanished",
-    errno.EHOSTDOWN: "vanished",
-    errno.ETIMEDOUT: "vanished",
+    getattr(errno, name): code for code, names in _ERRNO_NAMES.items() for name in names if hasattr(errno, name)
 }
 HINTS = {
     "disk-full": "make room and apply the plan again: what was written stays written",

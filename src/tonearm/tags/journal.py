@@ -6,7 +6,8 @@ One file per apply, JSON Lines, only ever appended to; a line that a kill cut of
     {"step": "start", "n", "path", "target", "temp"}      a temporary file may lie there from now on
     {"step": "ready", "n", …}                             it is whole, with digests and patches; the file is next
     {"step": "done" | "failed", "n"}                      nothing of it is left lying about
-    {"step": "end" | "undone" | "partly"}                 the apply, or an undo, ran through
+    {"step": "end" | "undone" | "partly", "open"}         the apply, or an undo, ran through; `open`: not quite
+    {"step": "cleared"}                                   what a kill had left was cleared up
 
 An undo appends to the same file, with `"undo": true` in its records.
 """
@@ -43,8 +44,9 @@ def folder(given: str | os.PathLike | None = None) -> Path:
 class Journal:
     """An open journal, to append to."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, open_steps: set[tuple[int, bool]] | None = None) -> None:
         self.path = path
+        self._open = open_steps or set()
         self.name = path.name.removesuffix(SUFFIX)
         try:
             self._file = open(path, "ab", buffering=0)  # noqa: SIM115  (it lives as long as the journal)
@@ -95,6 +97,16 @@ class Journal:
                 hint="make room, or keep the journals elsewhere with --journal FOLDER",
             ) from error
         self._size += len(line)
+        key = (record.get("n", -1), record.get("undo", False))
+        if record.get("step") == "start":
+            self._open.add(key)
+        elif record.get("step") in ("done", "failed"):
+            self._open.discard(key)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether some step was begun and has no end: the next run will look after it."""
+        return bool(self._open)
 
     def close(self) -> None:
         self._file.close()
@@ -130,6 +142,19 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
                 yield record
     except OSError as error:
         raise JournalError(f"{shown(path)}: the journal cannot be read ({error.strerror})") from error
+
+
+def last_record(path: Path) -> dict[str, Any]:
+    """The last whole record; nothing where it cannot be read."""
+    with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
+        end, held = file.seek(0, 2), b""
+        while end > 0 and held.count(b"\n") < 2:
+            step = min(1 << 12, end)
+            end -= step
+            file.seek(end)
+            held = file.read(step) + held
+        return json.loads(held[: held.rfind(b"\n")].rpartition(b"\n")[2])
+    return {}
 
 
 def listing(where: Path) -> list[Path]:

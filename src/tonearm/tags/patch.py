@@ -160,13 +160,15 @@ def equal_prefix(a: bytes, b: bytes) -> int:
 def _align(a: bytes, b: bytes, probe: int = 32) -> list[Splice]:
     """A greedy alignment: where the two part, the next 32 old bytes found again in the new ones end the splice."""
     splices, i, j = [], 0, 0
+    reach = abs(len(a) - len(b)) + 4096
     while i < len(a) or j < len(b):
         same = equal_prefix(a[i:], b[j:])
         i, j = i + same, j + same
         if i == len(a) or j == len(b):
             break
         for k in range(i, len(a) - probe + 1, probe):
-            found = b.find(a[k : k + probe], j)
+            # Only near where it would be: a long table of shifted offsets would be searched for hours.
+            found = b.find(a[k : k + probe], max(j, j + k - i - reach), j + k - i + reach + probe)
             # A stretch of one repeated byte (padding) is found anywhere and aligns nothing.
             if found >= 0 and len(set(a[k : k + probe])) > 1:
                 splices.append(Splice(i, k - i, b[j:found]))

@@ -84,7 +84,7 @@ def replace(
     mark = "u" if undo else "a"
     temp = os.path.join(os.path.dirname(target), f".tonearm-{journal.name}-{mark}{number}.tmp")
     about = {"n": number, **({"undo": True} if undo else {})}
-    keep_temp = False
+    kept: dict[str, Any] = {}
     journal.write(step="start", path=path, target=target, temp=temp, **about)
     try:
         os.close(os.open(temp, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -102,21 +102,21 @@ def replace(
         ):
             raise TagError(path, "changed", "it changed while it was worked on")
         if in_place:
-            keep_temp = True
             _overwrite(path, target, temp, patch.unpack(kept["patches"]), times)
-            keep_temp = False
         else:
             if os.name == "nt":
                 file.close()  # Windows renames over no file that is open
             os.replace(temp, target)
             sync_folder(os.path.dirname(target))
-    except InterruptedSwap:
-        raise
+    except InterruptedSwap as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        raise error.__cause__ from None  # Ctrl-C, twice: `recover` finishes from the temporary file
     except OSError as error:
-        _give_up(journal, about, temp, keep_temp)
+        _give_up(journal, about, temp, target, kept)
         raise from_os(path, error, writing=True) from error
     except BaseException:
-        _give_up(journal, about, temp, keep_temp)
+        _give_up(journal, about, temp, target, kept)
         raise
     if in_place:
         remove(temp)
@@ -124,12 +124,21 @@ def replace(
         journal.write(step="done", **about)
 
 
-def _give_up(journal: Journal, about: dict[str, Any], temp: str, keep_temp: bool) -> None:
-    if keep_temp:
-        return  # `recover` needs it
-    remove(temp)
-    with contextlib.suppress(Exception):  # the reason why it failed is more worth telling
-        journal.write(step="failed", **about)
+def _give_up(journal: Journal, about: dict[str, Any], temp: str, target: str, kept: dict[str, Any]) -> None:
+    """Clear up. What counts is what the disk says: Ctrl-C may come after the deed and before the word for it."""
+    done = False
+    with contextlib.suppress(OSError), open(target, "rb") as file:
+        done = bool(kept) and patch.sha256_of(file) == kept["after"]
+    try:
+        os.unlink(temp)
+    except FileNotFoundError:
+        if not os.path.isdir(os.path.dirname(temp)):
+            return  # the drive is away: the step stays open, and the next run that sees the drive clears up
+        done = bool(kept)
+    except OSError:
+        return
+    with contextlib.suppress(JournalError):  # the reason why it failed is more worth telling
+        journal.write(step="done" if done else "failed", **about)
 
 
 def remove(temp: str) -> None:
@@ -161,25 +170,24 @@ def _dress(file: BinaryIO, status: os.stat_result, temp: str, times: tuple[int, 
 def _overwrite(path: str, target: str, temp: str, back: list[patch.Splice], times: tuple[int, int] | None) -> None:
     """Write the temporary file's content into `target`, from the first byte that differs on."""
     start = min((splice.offset for splice in back), default=0)
+    status = os.stat(target)
     try:
         with open(temp, "rb") as new, open(target, "r+b") as old:
             size, former = new.seek(0, 2), old.seek(0, 2)
-            try:
-                if size > former and hasattr(os, "posix_fallocate"):
-                    # Room first: a disk that is full says so before anything is overwritten.
-                    os.posix_fallocate(old.fileno(), former, size - former)
-                _pour(patch.spans(new, [(start, size - start)]), old, start)
-            except OSError:
-                _pour(patch.patched(new, back), old, 0)
-                raise
+            if size > former and hasattr(os, "posix_fallocate"):
+                # Room first: a disk that is full says so before anything is overwritten.
+                os.posix_fallocate(old.fileno(), former, size - former)
+            _pour(patch.spans(new, [(start, size - start)]), old, start)
         if times:
             os.utime(target, ns=times)
-    except OSError as error:
-        with contextlib.suppress(OSError), open(temp, "rb") as new, open(target, "rb") as old:
-            if patch.sha256_of(old) == patch.sha256(patch.patched(new, back)):
-                remove(temp)
-                raise from_os(path, error, writing=True) from error
-        raise InterruptedSwap(path, "torn", hint="`tonearm tag undo` finishes it") from error
+    except BaseException as error:
+        try:
+            with open(temp, "rb") as new, open(target, "r+b") as old:
+                _pour(patch.patched(new, back), old, 0)
+            os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))  # the plan still holds
+        except BaseException:
+            raise InterruptedSwap(path, "torn", hint="`tonearm tag undo` finishes it") from error
+        raise
 
 
 def _pour(pieces: Iterable[bytes], file: BinaryIO, start: int) -> None:
@@ -196,6 +204,8 @@ def recover(journal: Journal, open_steps: dict[tuple[int, bool], dict[str, Any]]
     trouble = []
     for (number, undo), record in open_steps.items():
         temp, target = record["temp"], record["target"]
+        if not os.path.isdir(os.path.dirname(temp)):
+            continue  # the drive is away; there is another day
         if record["step"] == "ready" and record["how"] == "in-place" and os.path.exists(temp):
             try:
                 if not _finish(record):

@@ -64,7 +64,7 @@ def undo(
             if progress:
                 progress(len(written), len(written))
             with contextlib.suppress(JournalError):  # everything is restored; only the word "undone" is missing
-                book.write(sync=True, step="partly" if report.skipped else "undone")
+                book.write(sync=True, step="partly" if report.skipped else "undone", open=book.unfinished)
         finally:
             book.close()
     return report
@@ -124,7 +124,8 @@ def _restore(book: Journal, number: int, record: dict[str, Any], file: BinaryIO,
     if layout.genres == before:
         return ""
     if layout.genres != after and not force:
-        raise TagError(path, "changed", f"its genre has been changed since to {layout.genres}", hint="--force")
+        now = ", ".join(layout.genres) or "none"
+        raise TagError(path, "changed", f"its genre has been changed since to {now} (--force restores it all the same)")
     swap.check_writable(target, file)
     write_genres(book, number, path, target, file, (format, layout), before, keep_times=True, undo=True)
     return "genre"

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from tonearm.errors import TonearmError
 from tonearm.tags import formats, patch, planning, swap
 from tonearm.tags.errors import TagError, from_os
-from tonearm.tags.journal import Journal, JournalError, folder, listing, lock, records
+from tonearm.tags.journal import Journal, JournalError, folder, last_record, listing, lock, records
 
 
 @dataclass
@@ -68,7 +68,7 @@ def apply(
         try:
             _apply_all(plan, journal, report, keep_times, progress)
             with contextlib.suppress(JournalError):  # what was written is written; only the word "end" is missing
-                journal.write(sync=True, step="end")
+                journal.write(sync=True, step="end", open=journal.unfinished)
         finally:
             journal.close()
     return report
@@ -208,6 +208,9 @@ def stream_digest(file: BinaryIO, format: formats.Format, layout: formats.Layout
 def clear_up(where: Path, report: Report) -> None:
     """What runs that were killed left behind: temporary files, and writes in place that want finishing."""
     for path in listing(where):
+        last = last_record(path)
+        if last.get("step") in ("end", "undone", "partly", "cleared") and not last.get("open"):
+            continue
         open_steps: dict[tuple[int, bool], dict[str, Any]] = {}
         with contextlib.suppress(TonearmError):  # one damaged journal must not stand in the way of all work
             for record in records(path):
@@ -216,10 +219,13 @@ def clear_up(where: Path, report: Report) -> None:
                     open_steps[key] = record
                 elif record.get("step") in ("done", "failed"):
                     open_steps.pop(key, None)
-        if open_steps:
-            journal = Journal(path)
-            try:
-                for error in swap.recover(journal, open_steps):
-                    report.skip(error.path, error)
-            finally:
-                journal.close()
+        if not open_steps:
+            continue
+        journal = Journal(path, set(open_steps))
+        try:
+            for error in swap.recover(journal, open_steps):
+                report.skip(error.path, error)
+            if not journal.unfinished:
+                journal.write(step="cleared")
+        finally:
+            journal.close()
