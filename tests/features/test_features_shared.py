@@ -191,3 +191,17 @@ def test_values_that_make_no_sense_are_refused(kind, keywords, message):
 
 def test_whole_numbers_may_come_as_floats():
     assert features.create("logmel", n_mels=64.0) == features.create("logmel", n_mels=64)
+
+
+def test_the_table_of_a_pack_is_the_statistics_with_its_columns():
+    columns = features.create("statistics", table="gtzan").columns()
+    described = {"kind": "table", "columns": columns, "library": "librosa statistics"}
+    assert features.from_config(described) == features.create("statistics", table="gtzan")
+    with pytest.raises(UsageError, match="cannot be computed"):
+        features.from_config({"kind": "table", "columns": columns[1:]})
+
+
+@pytest.mark.parametrize("config", [None, "mfcc", {}, {"kind": 5}, {"n_mels": 3}])
+def test_what_describes_no_feature_is_refused(config):
+    with pytest.raises(UsageError, match="kind"):
+        features.from_config(config)

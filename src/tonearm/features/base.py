@@ -216,6 +216,8 @@ def from_config(config: Mapping[str, Any]) -> Feature:
     """
     if not isinstance(config, Mapping) or not isinstance(config.get("kind"), str):
         raise UsageError(f"a feature is described by its kind and keywords, not {config!r}")
+    if config["kind"] == "table":
+        return _of_table(config)
     keywords = {str(name): value for name, value in config.items() if name != "kind" and name not in _NOTES}
     if str(keywords.get("sample_rate")).startswith("native"):
         keywords["sample_rate"] = None
@@ -228,6 +230,15 @@ def from_config(config: Mapping[str, Any]) -> Feature:
             )
         keywords["frame_divisor"] = float(found[1])
     return create(config["kind"], **keywords)
+
+
+def _of_table(config: Mapping[str, Any]) -> Feature:
+    """Packs of published tables name only their columns: the statistics that has just these."""
+    for table in ("gtzan", "fma"):
+        statistics = create("statistics", table=table)
+        if statistics.columns() == list(config.get("columns") or ()):
+            return statistics
+    raise UsageError("a table of those columns cannot be computed from sound", hint="it can only be read from its pack")
 
 
 def plain(value: Any) -> Any:
