@@ -13,6 +13,7 @@ from pack_helpers import hashes, small_plan, tone, tracks_of
 
 from tonearm import audio, features
 from tonearm.audio import prepare
+from tonearm.engines import local
 from tonearm.errors import TonearmError, UsageError
 from tonearm.packs import Clips, PackError, Plan, Track, build, open_pack, verify
 
@@ -208,6 +209,24 @@ def test_ids_and_places_that_cannot_be(music, tmp_path):
             build([track], tmp_path / name, small_plan(), workers=0)
 
 
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_to(music, tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o555)
+    for name in ("closed", "closed/p"):
+        with pytest.raises(PackError) as caught:
+            build(tracks_of(music), tmp_path / name, small_plan(), workers=0)
+        assert caught.value.code == "output"
+
+
+def test_workers_that_are_spawned_do_the_same(music, tmp_path, monkeypatch):
+    """Where there is no safe fork, all that a worker needs goes to it through a pipe."""
+    plan = plan_of(features.create("logmel", n_mels=8, clip_seconds=1.0), prepare=prepare.create(["drop"]))
+    build(tracks_of(music), tmp_path / "forked", plan, root=music, workers=1)
+    monkeypatch.setattr(local, "CAN_FORK", False)
+    build(tracks_of(music), tmp_path / "spawned", plan, root=music, workers=1)
+    assert hashes(tmp_path / "spawned") == hashes(tmp_path / "forked")
+
+
 @pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="file names there must be Unicode")
 def test_names_that_are_no_unicode(tmp_path):
     folder = os.fsencode(tmp_path) + b"/rock"
@@ -284,6 +303,7 @@ def test_a_limit_is_raised_by_going_on(music, tmp_path, tonearm):
         (("--scale", "3"), 2, "for uint8"),
         (("--clip-seconds", "0"), 2, "whole tracks"),
         (("--workers", "-1"), 2, "workers"),
+        (("--timeout", "0"), 2, "no time"),
     ],
 )
 def test_a_command_used_wrongly_says_so(music, tmp_path, tonearm, arguments, code, said):

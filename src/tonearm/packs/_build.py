@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -145,6 +146,8 @@ def build(
     began = time.monotonic()
     folder = Path(folder)
     _check_tracks(tracks)
+    if timeout_seconds is not None and timeout_seconds <= 0:
+        raise UsageError(f"a timeout of {timeout_seconds} s leaves no time for any file")
     make_folder(folder, force=True)
     with locked(folder):
         try:
@@ -285,11 +288,14 @@ def _resume(
     """What a stopped build has done that still holds; the journal is written anew with just that."""
     if not (working / "config.json").is_file():
         return {}
+    found, arranging = _journal.read_journal(working)
+    if not found:
+        clear(working)
+        return {}
     _same_config(working.parent, "an unfinished build", read_json(working / "config.json"), config)
     if not rows.path.exists() and (working / "features.npy").exists():
         # Killed between giving the array its name and moving the pack into place.
         os.replace(working / "features.npy", rows.path)
-    found, arranging = _journal.read_journal(working)
     if not rows.path.exists():
         found = {}
     valid = [found[t.id] for t in tracks if _still_valid(found.get(t.id), t, stamps[t.id], paths)]
@@ -310,6 +316,7 @@ def _fill(
     with open(rows.path, "ab"):
         pass
     per_track = plan.clips.per_track
+    _warn_of_size(folder, len(todo) * max(1, per_track) * rows.row_bytes, quiet)
     rows.grow(len(tracks) * per_track)
     taken = {row.slot for entry in done.values() for row in entry.rows}
     job = Job(rows=rows, clips=plan.clips, feature=plan.feature, prepare=plan.prepare, scale=plan.scale, pad=plan.pad)
@@ -338,6 +345,13 @@ def _fill(
     finally:
         outcomes.close()
         progress.close()
+
+
+def _warn_of_size(folder: Path, needed: int, quiet: bool) -> None:
+    # A warning only: short tracks have fewer clips than they might, and room may be made while it runs.
+    free = shutil.disk_usage(folder).free
+    if needed > free and not quiet:
+        print(f"{folder}: up to {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free", file=sys.stderr)
 
 
 def _entry(track: Track, outcome: Any, paths: Paths) -> Done:
