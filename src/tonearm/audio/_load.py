@@ -11,7 +11,7 @@ import numpy as np
 
 from tonearm.audio._resample import StreamResampler, resample
 from tonearm.audio._sniff import sniff
-from tonearm.audio._source import Source, name_of, opened
+from tonearm.audio._source import CREDIBLE_FRAMES, Opened, Source, name_of, opened
 from tonearm.audio.errors import AudioError
 from tonearm.audio.waveform import Waveform
 from tonearm.errors import UsageError
@@ -36,22 +36,28 @@ class AudioInfo:
 @contextmanager
 def _reader(source: Source) -> Iterator:
     with opened(source) as file:
-        kind = sniff(file.file)
-        if kind is None:
-            hint = "if it is music, it may be damaged: play it, or convert it to FLAC"
-            raise AudioError(file.name, "not-audio", "the content is not audio that any reader here knows", hint=hint)
-        if kind.reader == "sound":
-            from tonearm.audio._sound import SoundReader
-
-            reader = SoundReader(file, kind)
-        else:
-            from tonearm.audio._av import AvReader
-
-            reader = AvReader(file, kind)
+        try:
+            reader = _open_reader(file)
+        except OSError as error:  # the disk, not the content
+            raise AudioError(file.name, "unreadable", error.strerror or str(error)) from None
         try:
             yield reader
         finally:
             reader.close()
+
+
+def _open_reader(file: Opened):
+    kind = sniff(file.file)
+    if kind is None:
+        hint = "if it is music, it may be damaged: play it, or convert it to FLAC"
+        raise AudioError(file.name, "not-audio", "the content is not audio that any reader here knows", hint=hint)
+    if kind.reader == "sound":
+        from tonearm.audio._sound import SoundReader
+
+        return SoundReader(file, kind)
+    from tonearm.audio._av import AvReader
+
+    return AvReader(file, kind)
 
 
 def info(source: Source) -> AudioInfo:
@@ -59,7 +65,7 @@ def info(source: Source) -> AudioInfo:
     with _reader(source) as reader:
         frames = reader.frames
         if frames is None:
-            frames = reader.guess or _count(reader)
+            frames = reader.guess if 0 < reader.guess < CREDIBLE_FRAMES else _count(reader)
         return AudioInfo(
             reader.container, reader.codec, reader.sample_rate, reader.channels, frames / reader.sample_rate
         )
@@ -163,7 +169,7 @@ def _input_window(start: int, length: int | None, rate: int, to_rate: int) -> tu
 def _read(reader, count: int | None) -> tuple[np.ndarray, int | None]:
     """`count` frames (None: all) and, where the end was met, how many there were before it."""
     if count is None:
-        expected = reader.frames if reader.frames is not None else reader.guess
+        expected = reader.guess if reader.guess < CREDIBLE_FRAMES else 0
         wanted = max(expected - reader.position, 0) + 1  # one more, so that the end shows itself
     else:
         wanted = count

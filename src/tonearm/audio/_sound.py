@@ -11,7 +11,7 @@ import numpy as np
 from tonearm.audio import _mp3
 from tonearm.audio._quiet import quiet
 from tonearm.audio._sniff import HEAD, Kind
-from tonearm.audio._source import Opened, Window
+from tonearm.audio._source import CREDIBLE_FRAMES, Opened, Window
 from tonearm.audio.errors import AudioError
 
 # Blocks that outgrow the cache cost twice the time of decoding in page faults.
@@ -48,7 +48,7 @@ class SoundReader:
         self.damage = ""
         self.tolerance = 0
         self.guess = self._file.frames
-        self.frames: int | None = self._file.frames if 0 < self._file.frames < 1 << 40 else None
+        self.frames: int | None = self._file.frames if self._file.frames < CREDIBLE_FRAMES else None
         self.position = 0
         if self.container == "mp3":
             self._look_at_mp3()
@@ -70,6 +70,8 @@ class SoundReader:
             with quiet():
                 return _sequential()(target)
         except soundfile.LibsndfileError as error:
+            if self._window is not None and self._window.error is not None:
+                raise AudioError(source.name, "unreadable", str(self._window.error)) from None
             reason = error.error_string.strip().rstrip(".").lower()
             raise AudioError(source.name, "not-audio", f"not readable as {kind.container}: {reason}") from None
 
@@ -92,16 +94,18 @@ class SoundReader:
             return
         # No count, or one that ends long before the file does (files were put together): count the frames ourselves.
         self.frames = None
-        scan = _mp3.scan(file, start)
+        scan, frame = _mp3.scan(file, start), _mp3.parse_frame(head, at)
         self.damage = "the file ends inside a frame" if scan.cut else ""
-        samples = scan.frames * _mp3.parse_frame(head, at).samples
-        if samples > self._file.frames:
-            # Put our count before the frames, for the decoder to believe.
-            self._file.close()
-            self._prefix = _mp3.write_count(head[at : at + 4], scan.frames, scan.size)
-            self._kind = self._kind._replace(start=start)
-            self._file = self._open()
+        samples = scan.frames * frame.samples
+        if samples > (self._file.frames if count is None else count.samples + frame.samples):
+            self._reopen(_mp3.write_count(head[at : at + 4], scan.frames, scan.size), start)
         self.guess = min(samples, self._file.frames)
+
+    def _reopen(self, prefix: bytes, start: int) -> None:
+        """Open the same file again with other bytes in place of those before `start`: a header the decoder believes."""
+        self._file.close()
+        self._prefix, self._kind = prefix, self._kind._replace(start=start)
+        self._file = self._open()
 
     def _look_at_ogg(self) -> None:
         file, tail = self._source.file, min(self._source.size, HEAD)
@@ -118,6 +122,19 @@ class SoundReader:
             if int(claimed) > int(found) and int(claimed) < 0x7FFFF000:
                 share = 100 * int(found) / int(claimed)
                 self.damage = f"the header promises more; {share:.0f} % of the sound is there"
+        if self.container == "wav" and self._file.frames == 0:
+            self._look_for_data()
+
+    def _look_for_data(self) -> None:
+        """A recorder that died has left the size 0 in the header, and the sound behind it."""
+        file, start = self._source.file, self._kind.start
+        file.seek(start)
+        head = file.read(HEAD)
+        at = head.find(b"data\0\0\0\0") + 8
+        size = self._source.size - start - at
+        if at >= 8 and size > 0:
+            self._reopen(head[: at - 4] + min(size, 0xFFFFFFFF).to_bytes(4, "little"), start + at)
+            self.frames = self.guess = self._file.frames
 
     def seek(self, frame: int) -> None:
         """Go to a frame; behind the last one is the end."""

@@ -13,6 +13,9 @@ from typing import BinaryIO, NamedTuple
 from tonearm.audio.errors import AudioError
 from tonearm.errors import UsageError
 
+# Ten months at 44.1 kHz: decoders say more than this when they mean that they do not know.
+CREDIBLE_FRAMES = 1 << 40
+
 _NO_SUCH_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
 
 Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
