@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from archive_server import Server
 from miniatures import FMA_TRACKS, TREE, write_tracks
 
 
@@ -41,3 +43,14 @@ def gtzan_copy(tmp_path):
         return root
 
     return make
+
+
+@pytest.fixture
+def server():
+    served = Server()
+    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield served
+    served.shutdown()
+    served.server_close()
+    thread.join()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from miniatures import write_numbers
 
 from tonearm import datasets
 from tonearm.cli import main
+from tonearm.datasets import Archive
 from tonearm.packs import open_pack
 
 
@@ -45,6 +50,36 @@ def test_fetch_of_what_has_no_address(capsys, tmp_path):
     assert run(capsys, "fetch", "fma")[0] == 2
     code, _, err = run(capsys, "fetch", "fma", "-o", tmp_path, "--archive", "smal")
     assert (code, "did you mean 'small'" in err) == (2, True)
+
+
+@pytest.fixture
+def fetchable(server, monkeypatch):
+    """FMA with two small archives on a server of our own."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_BZIP2) as made:
+        made.writestr("set/a.txt", "some text")
+    server.content = packed.getvalue()
+    sums = {"bytes": len(server.content), "sha1": hashlib.sha1(server.content).hexdigest(), "folder": "set"}
+    first = Archive(name="first", url=server.url, what="a test", default=True, **sums)
+    other = Archive(name="other", url=server.url, what="a test", **{**sums, "folder": "other", "sha1": "0" * 40})
+    changed = dataclasses.replace(datasets.get("fma"), archives=(first, other))
+    monkeypatch.setitem(datasets.registry._things, "fma", changed)
+    return server
+
+
+def test_fetch(capsys, tmp_path, fetchable):
+    code, out, err = run(capsys, "fetch", "fma", "-o", tmp_path)
+    assert (code, out) == (0, f"fma:{tmp_path}\n")
+    assert "first: fetching" in err
+    assert (tmp_path / "set" / "a.txt").read_text() == "some text"
+    code, out, err = run(capsys, "fetch", "fma", "-o", tmp_path, "-q")
+    assert (code, err, len(fetchable.asked)) == (0, "", 1), "it is there already"
+    code, out, err = run(capsys, "fetch", "fma", "-o", tmp_path, "--archive", "other", "-q")
+    assert (code, out) == (1, "")
+    assert "checksum" in err
+    fetchable.statuses = [404]
+    code, _, err = run(capsys, "fetch", "fma", "-o", tmp_path, "--archive", "other", "-q")
+    assert (code, "is not there any more" in err) == (1, True)
 
 
 def test_table(capsys, fma_copy, tmp_path):

@@ -7,7 +7,9 @@ import hashlib
 import io
 import json
 import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,7 @@ def render_to(root: str | Path, *, progress: Callable[[int, int], None] | None =
     if _state(root) == {**settings.as_dict(), "complete": True}:
         return root
     _claim(root, settings)
+    _sweep(root)
     planned = _synth_plan.plan(settings)
     missing = [track for track in planned if not (root / _file(track, settings)).exists()]
     for genre in GENRES:
@@ -86,6 +89,14 @@ def _claim(root: Path, settings: Settings) -> None:
             _write(root / "synth.json", _json({**wanted, "complete": False}))
     except OSError as error:
         raise DatasetError(f"{root}: cannot be written: {error.strerror}", code="unwritable") from None
+
+
+def _sweep(root: Path) -> None:
+    """Remove what killed renderings left half written; writing takes milliseconds, so a minute is a long time."""
+    for part in root.rglob(".*.part"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > 60:
+                part.unlink()
 
 
 def _state(root: Path) -> dict[str, Any]:
