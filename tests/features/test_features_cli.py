@@ -39,6 +39,8 @@ def test_list_for_people(capsys):
     assert run(["features", "list"]) == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in features.registry.names())
+    assert run(["features"]) == 0
+    assert capsys.readouterr().out == shown
     assert run(["features", "list", "logmel"]) == 0
     shown = capsys.readouterr().out
     assert "n_mels" in shown

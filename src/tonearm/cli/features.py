@@ -13,12 +13,18 @@ import typer
 app = typer.Typer(
     help="List the features, or compute one from a file.",
     epilog="Example: tonearm features compute song.mp3 --feature mfcc -o song.npy",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 SHOWN_ROWS = 20
+
+
+@app.callback()
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_features(kind=None, as_json=False)
 
 
 @app.command("list", epilog="Example: tonearm features list logmel")
