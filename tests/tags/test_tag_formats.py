@@ -449,6 +449,50 @@ def test_ogg_pages_are_renumbered_when_there_are_more(song):
     assert hashlib.sha256(b"".join(patch.patched(new, back))).hexdigest() == first
 
 
+def ogg_flac(path, flac, *, link=b""):
+    """The packets of a FLAC file in Ogg pages; a second, chained stream may follow."""
+    from mutagen.ogg import OggPage
+
+    with open(flac, "rb") as file:
+        data = file.read()
+    start = formats_start(data)
+    comment = (1).to_bytes(4, "little") + b"x" + bytes(4)
+    packets = [
+        b"\x7fFLAC\x01\x00\x00\x01" + data[:42],
+        b"\x84" + len(comment).to_bytes(3, "big") + comment,
+        *(data[at : at + 4000] for at in range(start, len(data), 4000)),
+    ]
+    pages = []
+    for n, packet in enumerate(packets):
+        page = OggPage()
+        page.packets, page.serial, page.sequence, page.position = [packet], 7, n, max(0, n - 1)
+        page.first, page.last = n == 0, n == len(packets) - 1
+        pages.append(page.write())
+    with open(path, "wb") as file:
+        file.write(b"".join(pages) + link)
+    return b"".join(pages)
+
+
+def test_ogg_flac_and_the_song_chained_behind_it(tmp_path, song):
+    from mutagen.oggflac import OggFLAC
+
+    path, flac = str(tmp_path / "song.oga"), song("flac")
+    second = ogg_flac(path, flac)
+    ogg_flac(path, flac, link=second)
+    first = sha(path)
+    write(path)
+    assert OggFLAC(path)["genre"] == GENRES
+    with open(path, "rb") as file:
+        assert file.read().endswith(second)
+    back_to(path, first)
+    with open(path, "rb") as file:
+        format, layout = formats.read(file, path)
+        many = [f"{n}" + "x" * 199 for n in range(400)]
+        made = b"".join(patch.patched(file, format.splices(file, layout, many)))
+        assert made.endswith(second), "the numbers of the song behind are its own"
+        assert format.digest(io.BytesIO(made), formats.read(io.BytesIO(made), path)[1]) == format.digest(file, layout)
+
+
 # ---- chunks and atoms
 
 

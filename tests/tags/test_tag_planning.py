@@ -244,6 +244,18 @@ def test_files_cut_off_anywhere_or_with_bytes_turned_never_crash(kind, music, tm
     assert {path: path.read_bytes() for path in paths} == first
 
 
+def test_an_mp3_with_junk_in_front(music, tmp_path):
+    path = tmp_path / "junk.mp3"
+    with open(music("mp3"), "rb") as file:
+        data = file.read()
+    path.write_bytes(b"junk" * 100 + data[tags_end(data) :])
+    assert outcome(tags.plan(predicted(path))) == {"junk.mp3": ["Électronique", "Hip-Hop"]}
+
+
+def tags_end(data):
+    return 10 + (data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9])
+
+
 def test_what_is_no_file(tmp_path):
     (tmp_path / "folder.mp3").mkdir()
     os.mkfifo(tmp_path / "pipe.mp3")

@@ -101,7 +101,7 @@ def apply(
     """Write what a plan says. A journal keeps what each file was; `tonearm tag undo` goes back to it."""
     from tonearm import tags
 
-    with _progress("writing", as_json) as progress:
+    with _progress("writing", as_json) as progress, _interruptible():
         report = tags.apply(plan, journal_folder=journal, keep_times=keep_times, dry_run=dry_run, progress=progress)
     if as_json:
         extra = {"dry_run": True, "would_write": len(report.details)} if dry_run else {}
@@ -252,6 +252,15 @@ def _show_skipped(skipped: list[dict[str, str]]) -> None:
 
     for item in skipped:
         print(f"skipped {shown(item['path'])}: {shown(item['message'])} [{item['code']}]", file=sys.stderr)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("tonearm: what was written so far can be taken back with `tonearm tag undo`", file=sys.stderr)
+        raise
 
 
 @contextmanager

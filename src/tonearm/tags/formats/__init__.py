@@ -70,8 +70,8 @@ def find(file: BinaryIO, path: str) -> tuple[Format, int]:
     for name in sorted(registry, key=lambda name: name == "mpeg"):
         if registry.get(name).sniff(head):
             return registry.get(name), start
-    if start:
-        # Many MP3s have junk between tag and first frame; the MP3 reader looks further.
+    if start or path.lower().endswith((".mp3", ".mp2")):
+        # Many MP3s have junk before the first frame; the MP3 reader looks further.
         return registry.get("mpeg"), start
     raise TagError(path, "not-audio")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import struct
-from itertools import pairwise
 from typing import Any, BinaryIO
 
 from mutagen.ogg import OggPage
@@ -100,6 +98,8 @@ def _renumbered(file: BinaryIO, layout: Layout, by: int) -> list[Splice]:
             page = OggPage(file)
         except EOFError:
             return changes
+        if page.serial == serial and page.first:
+            return changes  # another song behind this one, numbered for itself
         if page.serial == serial:
             page.sequence += by
             changes.append(Splice(page.offset + 18, 8, page.write()[18:26]))
@@ -127,7 +127,8 @@ def _digest(file: BinaryIO, layout: Layout) -> Any:
     header = {page.offset for page in layout.parts["pages"]}
     for packet in OggPage.to_packets(layout.parts["pages"])[1:]:
         digest.update(packet)
-    serial, position, numbers = layout.parts["pages"][0].serial, 0, []
+    serial = layout.parts["pages"][0].serial.to_bytes(4, "little")
+    position, previous, gaps = 0, -1, []
     end = file.seek(0, 2)
     while position < end:
         file.seek(position)
@@ -139,10 +140,14 @@ def _digest(file: BinaryIO, layout: Layout) -> Any:
         body = file.read(sum(lacing))
         if position not in header:
             digest.update(head[5:18] + lacing + body)
-        if head[14:18] == struct.pack("<I", serial):
-            numbers.append(struct.unpack("<I", head[18:22])[0])
+        number = int.from_bytes(head[18:22], "little")
+        if head[5] & 2:
+            digest.update(head[18:22])  # each stream has numbers of its own
+        if head[14:18] == serial:
+            if not head[5] & 2 and number != previous + 1:
+                gaps.append(number - previous)
+            previous = number
         position += 27 + len(lacing) + len(body)
-    gaps = [b - a for a, b in pairwise(numbers) if b - a != 1]
     return digest.hexdigest(), gaps
 
 
