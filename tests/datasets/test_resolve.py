@@ -60,6 +60,12 @@ def test_a_question_mark_may_stand_in_a_name(tmp_path):
     (tmp_path / "who?a=b" / "rock").mkdir(parents=True)
     soundfile.write(tmp_path / "who?a=b" / "rock" / "a.wav", np.zeros(800), 8000)
     assert len(datasets.resolve(tmp_path / "who?a=b").tracks) == 1
+    (track,) = datasets.resolve(f"folder:{tmp_path}/who?a=b").tracks
+    assert track.id == "rock/a"
+    (track,) = datasets.resolve(f"folder:{tmp_path}/who?a=b?levels=genre,artist").tracks
+    assert track.id == "rock/a"
+    with pytest.raises(DatasetError, match="no such file or folder"):
+        datasets.resolve(f"folder:{tmp_path}/what?")
 
 
 def test_synth_alone_is_rendered_into_the_cache_once(tmp_path, monkeypatch):
@@ -81,6 +87,9 @@ def test_synth_alone_is_rendered_into_the_cache_once(tmp_path, monkeypatch):
         ("foldr:/nowhere", UsageError, "did you mean 'folder'"),
         ("/no/such/place", DatasetError, "no such file or folder"),
         ("folder:/no/such/place", DatasetError, "no such file or folder"),
+        ("gtzan", UsageError, "gtzan:PATH"),
+        ("fma?subset=small", UsageError, "fma:PATH"),
+        ("fma:.?subset=tiny", UsageError, "not one of small"),
         ("folder:", UsageError, "folder:PATH"),
         ("", UsageError, "no dataset was named"),
         ("synth?secnds=3", UsageError, "did you mean 'seconds'"),

@@ -73,6 +73,12 @@ def test_other_settings_do_not_mix_into_a_rendering(tmp_path):
         synth.render(tmp_path / "mine", **SMALL)
     assert len(synth.tracks(tmp_path / "a")) == 40, "a rendering is read as it is, whatever its settings"
     assert len(synth.tracks(tmp_path / "a", seconds=2.0)) == 40
+    state = (tmp_path / "a" / "synth.json").read_text()
+    (tmp_path / "a" / "synth.json").write_text(state.replace('"version": 1', '"version": 0'))
+    assert len(synth.tracks(tmp_path / "a")) == 40, "what another version rendered stays readable"
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / ".synth.json.77.part").write_text("{")
+    assert len(synth.tracks(tmp_path / "b", **SMALL)) == 40, "a kill at the very beginning blocks nothing"
 
 
 def test_the_clean_version_holds_no_fault(tmp_path):

@@ -32,15 +32,8 @@ def parse(spec: str | Path, **options: Any) -> tuple[Dataset, Path | None, dict[
     Options in the text (`?subset=small`) and as keywords are the same thing; keywords win. A path alone is guessed
     by layout, and the guess is told on standard error.
     """
-    text = os.fspath(spec)
-    found = _OPTIONS.fullmatch(text)
-    given: dict[str, Any] = {}
-    if found and not os.path.lexists(os.path.expanduser(text)):
-        text = found[1]
-        given = dict(pair.split("=", 1) for pair in found[2].split("&"))
+    dataset, path, given = _taken_apart(os.fspath(spec))
     given |= options
-
-    dataset, path = _name_and_path(text)
     root = Path(os.path.abspath(os.path.expanduser(path))) if path else None
     if dataset is None:
         if root is None:
@@ -54,16 +47,26 @@ def parse(spec: str | Path, **options: Any) -> tuple[Dataset, Path | None, dict[
     return dataset, root, dataset.parse_options(given)
 
 
-def _name_and_path(text: str) -> tuple[Dataset | None, str]:
+def _taken_apart(text: str) -> tuple[Dataset | None, str, dict[str, str]]:
+    """Name, path and options of a text; a path that exists as it stands has no options in it."""
     named = _NAMED.fullmatch(text)
-    if named and named[1] in registry:
-        return registry.get(named[1]), named[2]
-    exists = os.path.lexists(os.path.expanduser(text))
-    if text in registry and not (exists and registry.get(text).needs_root):
-        return registry.get(text), ""
-    if named and not exists:
+    known = named is not None and named[1] in registry
+    path = named[2] if known else text
+    options: dict[str, str] = {}
+    if not _exists(path) and (found := _OPTIONS.fullmatch(path)):
+        path = found[1]
+        options = dict(pair.split("=", 1) for pair in found[2].split("&"))
+    if known:
+        return registry.get(named[1]), path, options
+    if path in registry and not (_exists(path) and registry.get(path).needs_root):
+        return registry.get(path), "", options
+    if named and not _exists(path):
         raise unknown_name("dataset", named[1], registry)
-    return None, text
+    return None, path, options
+
+
+def _exists(path: str) -> bool:
+    return os.path.lexists(os.path.expanduser(path))
 
 
 def _guess(root: Path) -> Dataset:

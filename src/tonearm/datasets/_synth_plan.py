@@ -47,10 +47,14 @@ class Settings:
             raise unknown_name("format", self.format, FORMATS)
         if not 1 <= self.artists_per_genre <= self.tracks_per_genre:
             raise UsageError(
-                f"{self.tracks_per_genre} tracks per genre by {self.artists_per_genre} artists: every artist needs one"
+                f"{self.tracks_per_genre} tracks per genre by {self.artists_per_genre} artists: every artist needs one",
+                hint="set artists_per_genre as well, 5 by default",
             )
         if not 0 <= self.duplicates <= self.tracks_per_genre // 2:
-            raise UsageError(f"{self.duplicates} duplicates of {self.tracks_per_genre} tracks: at most half of them")
+            raise UsageError(
+                f"{self.duplicates} duplicates of {self.tracks_per_genre} tracks: at most half of them",
+                hint="set duplicates as well, 1 by default",
+            )
         if not 1.0 <= self.seconds <= 3600.0:
             raise UsageError(f"{self.seconds} s: tracks are from 1 s to 3,600 s long")
         if self.seed < 0:

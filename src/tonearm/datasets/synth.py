@@ -31,10 +31,10 @@ _TOLD = ("id", "genre", "split", "artist", "recording", "path")
 def tracks(root: Path | None, **options: Any) -> list[Track]:
     """Tracks of a rendering; what is not there yet is rendered first, into the cache where no folder is named."""
     if root is None:
-        root = paths.cache_folder() / "synth" / _tag(Settings(**options))
-    else:
-        options = {**_settings_of(root), **options}
-    render_to(root, **options)
+        root = render_to(paths.cache_folder() / "synth" / _tag(Settings(**options)), **options)
+    elif options or not _state(root).get("complete"):
+        # Gone on with as it was begun. A whole one is read as it is, also one that another version rendered.
+        render_to(root, **{**_settings_of(root), **options})
     with open(root / "tracks.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return [Track(**{**row, "path": os.path.abspath(root / row["path"])}) for row in rows]
@@ -84,7 +84,8 @@ def _claim(root: Path, settings: Settings) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         if not state:
-            if any(root.iterdir()):
+            # A rendering killed before its first word leaves no more than a hidden part.
+            if any(not path.name.startswith(".") for path in root.iterdir()):
                 raise DatasetError(f"{root}: is not empty and no rendering of synth", hint="name another folder")
             _write(root / "synth.json", _json({**wanted, "complete": False}))
     except OSError as error:
