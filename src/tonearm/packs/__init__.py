@@ -9,11 +9,12 @@ from tonearm.packs.pack import FORMAT, Pack, PackError, open_pack
 from tonearm.packs.track import Track
 
 if TYPE_CHECKING:
-    from tonearm.packs._build import Plan, Report, build
+    from tonearm.packs._build import Report, build
     from tonearm.packs._clips import Clips
     from tonearm.packs._edit import merge, select
     from tonearm.packs._export import export
     from tonearm.packs._info import info
+    from tonearm.packs._plan import Plan
     from tonearm.packs._verify import Finding, verify
     from tonearm.packs._write import write_pack
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _LATER = {
     "Clips": "_clips",
     "Finding": "_verify",
-    "Plan": "_build",
+    "Plan": "_plan",
     "Report": "_build",
     "build": "_build",
     "export": "_export",

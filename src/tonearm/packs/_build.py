@@ -8,107 +8,29 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tonearm import __version__
-from tonearm.audio.prepare import Preparation
 from tonearm.errors import UsageError
 from tonearm.packs import _journal
-from tonearm.packs._clips import Clips, Job, make_rows, stamp_of
+from tonearm.packs._clips import MISSING, Job, make_rows, stamp_of
 from tonearm.packs._edit import difference
-from tonearm.packs._finish import Built, finish
-from tonearm.packs._journal import Done, Journal, RowsFile
+from tonearm.packs._finish import State, finish
+from tonearm.packs._journal import Done, Journal
 from tonearm.packs._lock import locked
+from tonearm.packs._plan import Plan
 from tonearm.packs._progress import Progress
 from tonearm.packs._write import BUILD_RECORD, clear, commit, make_folder
-from tonearm.packs.pack import DTYPES, PackError, open_array, read_json
+from tonearm.packs.pack import PackError, open_array, read_json
 from tonearm.packs.track import Track
 
 # Failures that a second try may end otherwise though the file is the same: what was missing was not in the file.
 OUTSIDE = ("needs-extra", "unreadable", "missing", "crashed", "timeout", "bug")
 SYNC_SECONDS = 20.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What to build: everything that decides the bytes of the pack, and nothing that does not."""
-
-    name: str
-    feature: Any
-    clips: Clips = field(default_factory=Clips)
-    dtype: str = "float32"
-    scale: Any = None
-    prepare: Preparation = field(default_factory=Preparation)
-    further: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise UsageError(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
-        if self.dtype == "uint8":
-            object.__setattr__(self, "scale", scale_of(self.feature, self.scale))
-        elif self.scale is not None:
-            raise UsageError(f"a scale is for uint8; {self.dtype} keeps the values as they are")
-        if self.pad and self.feature.sample_rate is None:
-            raise UsageError(
-                f"at each file's own sample rate, {self.feature.kind!r} has as many shapes as there are rates",
-                hint="set its sample_rate, or its frames",
-            )
-        if self.pad and self.clips.clip_seconds is None:
-            raise UsageError(
-                f"the feature {self.feature.kind!r} grows with the clip, so whole tracks do not fit into one array",
-                hint="give --clip-seconds, or set its frames",
-            )
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one row."""
-        rate = self.feature.sample_rate or 44100
-        return tuple(self.feature.shape(round((self.clips.clip_seconds or 30.0) * rate), rate))
-
-    @property
-    def pad(self) -> bool:
-        """Whether the feature grows with the clip, so that shorter ones must be filled up to make one array."""
-        rate = self.feature.sample_rate or 44100
-        samples = round((self.clips.clip_seconds or 30.0) * rate)
-        return self.feature.shape(samples, rate) != self.feature.shape(2 * samples, rate)
-
-    def config(self) -> dict[str, Any]:
-        """What must be equal for rows to be of the same build, as plain data."""
-        clips = {("clips_per_track" if k == "per_track" else k): v for k, v in asdict(self.clips).items()}
-        return {
-            "tonearm": __version__,
-            "feature": self.feature.config(),
-            "dtype": self.dtype,
-            "scale": self.scale,
-            "clip": clips,
-            "prepare": self.prepare.config(),
-        }
-
-
-def scale_of(feature: Any, asked: Any = None) -> dict[str, Any]:
-    """How a feature is brought into one byte: as asked for ("clip-minmax" or (low, high)), or the best that fits it."""
-    top_db = getattr(feature, "top_db", None)
-    if asked is None and top_db and getattr(feature, "ref", None) == "max":
-        asked = (-top_db, 0.0)
-    if asked is None or asked == "clip-minmax":
-        return {"kind": "clip-minmax", "text": "per clip: min-max to 0..255; absolute level is lost"}
-    try:
-        low, high = (float(end) for end in asked)
-    except (TypeError, ValueError):
-        low = high = 0.0
-    if not low < high:
-        raise UsageError(f"a scale is clip-minmax or LOW,HIGH with low below high, not {asked!r}")
-    return {
-        "kind": "range",
-        "low": low,
-        "high": high,
-        "text": f"{low:g} to {high:g} linearly to 0..255, cut off outside",
-    }
 
 
 @dataclass(kw_only=True)
@@ -149,11 +71,13 @@ def build(
     if timeout_seconds is not None and timeout_seconds <= 0:
         raise UsageError(f"a timeout of {timeout_seconds} s leaves no time for any file")
     make_folder(folder, force=True)
+    rows = _journal.rows_file(folder / ".build", plan.shape, plan.dtype, np.dtype(plan.dtype).itemsize)
+    state = State(tracks, plan, plan.config(), rows, folder, Paths(root), quiet)
     with locked(folder):
         try:
-            report = _build(tracks, folder, plan, Paths(root), workers, timeout_seconds, strict, restart, quiet)
+            report = _build(state, workers, timeout_seconds, strict, restart)
         except OSError as error:
-            raise _full(folder, error.strerror or str(error)) from None
+            raise _stopped(folder, error.strerror or str(error)) from None
     report.seconds = round(time.monotonic() - began, 3)
     return report
 
@@ -167,11 +91,10 @@ class Paths:
     def __call__(self, path: str | None) -> str:
         if not path or not self.root:
             return path or ""
-        shown = (
-            os.path.relpath(path, self.root)
-            if os.path.splitdrive(path)[0] == os.path.splitdrive(self.root)[0]
-            else path
-        )
+        try:
+            shown = os.path.relpath(path, self.root)
+        except ValueError:  # another drive of Windows
+            return path
         return path if shown.startswith("..") else Path(shown).as_posix()
 
 
@@ -184,63 +107,52 @@ def _check_tracks(tracks: Sequence[Track]) -> None:
         raise PackError(f"the dataset gives ids twice: {', '.join(doubled[:5])}", code="duplicate-id")
 
 
-def _build(
-    tracks: Sequence[Track], folder: Path, plan: Plan, paths: Paths, workers: int | None,
-    timeout_seconds: float | None, strict: bool, restart: bool, quiet: bool,
-) -> Report:  # fmt: skip
-    commit(folder)
-    config = plan.config()
-    old = _old_entries(folder, config, restart)
-    working = folder / ".build"
+def _build(state: State, workers: int | None, timeout_seconds: float | None, strict: bool, restart: bool) -> Report:
+    commit(state.folder)
     if restart:
-        clear(working)
-    stamps = {track.id: stamp_of(track.path) for track in tracks}
-    reused = {t.id: old[t.id] for t in tracks if _still_valid(old.get(t.id), t, stamps[t.id], paths)}
-    if old and not set(old) & {t.id for t in tracks}:
+        clear(state.working)
+    old = {} if restart else _old_entries(state)
+    ids = [track.id for track in state.tracks]
+    if old and old.keys().isdisjoint(ids):
         raise PackError(
-            f"{folder}: holds a pack of other tracks",
+            f"{state.folder}: holds a pack of other tracks",
             hint="give another folder, or --restart to replace it",
             code="output",
         )
-    rows = _journal.rows_file(working, plan.shape, plan.dtype, np.dtype(plan.dtype).itemsize)
-    done = _resume(working, config, rows, tracks, stamps, paths, quiet) if working.is_dir() else {}
-    done = {name: entry for name, entry in done.items() if name not in reused}
-    todo = [i for i, t in enumerate(tracks) if t.id not in reused and t.id not in done]
-    kept = len(reused) + len(done)
-    if todo or done:
-        _journal.open_working_folder(working, config)
-        with contextlib.closing(Journal(working / _journal.JOURNAL)) as journal:
-            _fill(tracks, todo, done, rows, plan, paths, journal, folder, workers, timeout_seconds, quiet, kept)
-    built = Built(tracks, plan, config, rows, folder, reused, done)
-    return _report(built, todo, len(set(old) - {t.id for t in tracks}), strict)
-
-
-def _report(built: Built, todo: list[int], dropped: int, strict: bool) -> Report:
-    failed = built.failed()
-    new = [built.done[built.tracks[i].id] for i in todo]
-    n_new = sum(entry.failed is None for entry in new)
-    report = Report(
-        pack=str(built.folder),
-        built=n_new,
-        reused=len(built.tracks) - len(failed) - n_new,
-        dropped=dropped,
-        failed=failed,
-        rows=len(built.sources()),
-    )
-    if not report.rows:
-        raise PackError(
-            f"{built.folder}: not one of {len(built.tracks)} files could be used",
-            hint=f"the first: {failed[0]['path']}: {failed[0]['message']}",
-            code=failed[0]["code"],
-        )
-    if not (strict and failed):
-        report.unchanged = finish(built) is None
+    stamps = {track.id: stamp_of(track.path) for track in state.tracks}
+    state.reused.update(_valid(state, old, stamps))
+    if state.working.is_dir():
+        resumed = _resume(state, stamps)
+        state.done.update((name, entry) for name, entry in resumed.items() if name not in state.reused)
+    todo = [i for i, name in enumerate(ids) if name not in state.reused and name not in state.done]
+    if todo or state.done:
+        _journal.open_working_folder(state.working, state.config)
+        with contextlib.closing(Journal(state.working / _journal.JOURNAL)) as journal:
+            _fill(state, todo, journal, workers, timeout_seconds)
+    report = _report(state, todo, dropped=len(old.keys() - set(ids)))
+    if not (strict and report.failed):
+        report.unchanged = finish(state) is None
     return report
 
 
-def _old_entries(folder: Path, config: dict, restart: bool) -> dict[str, Done]:
-    """What the finished pack in the folder was made from, by track, or nothing where it cannot be told."""
-    if restart or not (folder / "pack.json").exists():
+def _report(state: State, todo: list[int], dropped: int) -> Report:
+    failed = state.failed()
+    n_new = sum(state.done[state.tracks[i].id].failed is None for i in todo)
+    n_rows = len(state.sources())
+    if not n_rows:
+        raise PackError(
+            f"{state.folder}: not one of {len(state.tracks)} files could be used",
+            hint=f"the first: {failed[0]['path']}: {failed[0]['message']}",
+            code=failed[0]["code"],
+        )
+    n_reused = len(state.tracks) - len(failed) - n_new
+    return Report(pack=str(state.folder), built=n_new, reused=n_reused, dropped=dropped, failed=failed, rows=n_rows)
+
+
+def _old_entries(state: State) -> dict[str, Done]:
+    """What the finished pack in the folder was made from, by track; empty where there is none."""
+    folder = state.folder
+    if not (folder / "pack.json").exists():
         return {}
     if not (folder / BUILD_RECORD).exists():
         raise PackError(
@@ -249,8 +161,8 @@ def _old_entries(folder: Path, config: dict, restart: bool) -> dict[str, Done]:
             code="output",
         )
     record = read_json(folder / BUILD_RECORD)
-    _same_config(folder, "a pack", record.get("config", {}), config)
     try:
+        _same_config(folder, "a pack", record["config"], state.config)
         entries = [Done.from_json(content) for content in record["inputs"]]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise PackError(
@@ -272,86 +184,82 @@ def _same_config(folder: Path, what: str, there: dict, asked: dict) -> None:
         )
 
 
-def _still_valid(entry: Done | None, track: Track, stamp: tuple[int, int], paths: Paths) -> bool:
-    if entry is None or entry.path != paths(track.path) or entry.stamp != stamp:
-        return False
-    return (
-        entry.failed is None
-        or entry.failed["code"] not in OUTSIDE
-        or (entry.failed["code"] == "missing" and stamp == (-1, -1))
-    )
+def _valid(state: State, entries: dict[str, Done], stamps: dict[str, tuple[int, int]]) -> dict[str, Done]:
+    """The entries whose files are as they were, in the order of the dataset."""
+    valid = {}
+    for track in state.tracks:
+        entry, stamp = entries.get(track.id), stamps[track.id]
+        if entry is None or entry.path != state.paths(track.path) or entry.stamp != stamp:
+            continue
+        code = entry.failed["code"] if entry.failed else ""
+        if code not in OUTSIDE or (code == "missing" and stamp == MISSING):
+            valid[track.id] = entry
+    return valid
 
 
-def _resume(
-    working: Path, config: dict, rows: RowsFile, tracks: Sequence[Track], stamps: dict, paths: Paths, quiet: bool
-) -> dict[str, Done]:
+def _resume(state: State, stamps: dict[str, tuple[int, int]]) -> dict[str, Done]:
     """What a stopped build has done that still holds; the journal is written anew with just that."""
+    working, rows = state.working, state.rows
     if not (working / "config.json").is_file():
         return {}
     found, arranging = _journal.read_journal(working)
     if not found:
         clear(working)
         return {}
-    _same_config(working.parent, "an unfinished build", read_json(working / "config.json"), config)
+    _same_config(state.folder, "an unfinished build", read_json(working / "config.json"), state.config)
     if not rows.path.exists() and (working / "features.npy").exists():
         # Killed between giving the array its name and moving the pack into place.
         os.replace(working / "features.npy", rows.path)
     if not rows.path.exists():
         found = {}
-    valid = [found[t.id] for t in tracks if _still_valid(found.get(t.id), t, stamps[t.id], paths)]
-    if valid and not quiet:
-        print(f"going on with an earlier build: {len(valid)} of {len(tracks)} tracks are done", file=sys.stderr)
-    fine = _journal.trusted(valid, arranging, rows) if valid else []
+    valid = _valid(state, found, stamps)
+    if valid and not state.quiet:
+        print(f"going on with an earlier build: {len(valid)} of {len(state.tracks)} tracks are done", file=sys.stderr)
+    fine = _journal.trusted(valid.values(), arranging, rows) if valid else []
     _journal.rewrite_journal(working, fine)
     return {entry.id: entry for entry in fine}
 
 
-def _fill(
-    tracks: Sequence[Track], todo: list[int], done: dict[str, Done], rows: RowsFile, plan: Plan, paths: Paths,
-    journal: Journal, folder: Path, workers: int | None, timeout_seconds: float | None, quiet: bool, kept: int,
-) -> None:  # fmt: skip
+def _fill(state: State, todo: list[int], journal: Journal, workers: int | None, timeout_seconds: float | None) -> None:
     """Compute what is missing, telling the journal of every track as it is done."""
     from tonearm.engines import local
 
-    with open(rows.path, "ab"):
-        pass
-    per_track = plan.clips.per_track
-    _warn_of_size(folder, len(todo) * max(1, per_track) * rows.row_bytes, quiet)
-    rows.grow(len(tracks) * per_track)
-    taken = {row.slot for entry in done.values() for row in entry.rows}
-    job = Job(rows=rows, clips=plan.clips, feature=plan.feature, prepare=plan.prepare, scale=plan.scale, pad=plan.pad)
+    plan, rows, per_track = state.plan, state.rows, state.plan.clips.per_track
+    _warn_of_size(state, len(todo) * max(1, per_track) * rows.row_bytes)
+    rows.grow(len(state.tracks) * per_track)
+    taken = {row.slot for entry in state.done.values() for row in entry.rows}
 
     def place(i: int) -> int | None:
         """The slot that needs no moving later, unless an earlier build of other tracks has put something there."""
         slots = range(i * per_track, (i + 1) * per_track)
         return slots.start if per_track and taken.isdisjoint(slots) else None
 
-    items = [(tracks[i].path or "", place(i)) for i in todo]
+    job = Job(rows=rows, clips=plan.clips, feature=plan.feature, prepare=plan.prepare, scale=plan.scale, pad=plan.pad)
+    items = [(state.tracks[i].path or "", place(i)) for i in todo]
     outcomes = local.run(partial(make_rows, job), items, workers=workers, timeout_seconds=timeout_seconds)
-    progress = Progress(len(tracks), "tracks", done=kept, quiet=quiet)
+    progress = Progress(len(state.tracks), "tracks", done=len(state.tracks) - len(todo), quiet=state.quiet)
     synced = time.monotonic()
     try:
         for outcome in outcomes:
-            track = tracks[todo[outcome.index]]
-            entry = _entry(track, outcome, paths)
+            entry = _entry(state.tracks[todo[outcome.index]], outcome, state.paths)
             if entry.failed and entry.failed["code"] == "cannot-write":
-                raise _full(folder, entry.failed["message"])
+                raise _stopped(state.folder, entry.failed["message"])
             journal.add(entry)
-            done[track.id] = entry
+            state.done[entry.id] = entry
             progress.step(failed=entry.failed is not None)
             if time.monotonic() - synced > SYNC_SECONDS:
-                _sync(rows, journal)
+                _sync(state, journal)
                 synced = time.monotonic()
     finally:
         outcomes.close()
         progress.close()
 
 
-def _warn_of_size(folder: Path, needed: int, quiet: bool) -> None:
+def _warn_of_size(state: State, needed: int) -> None:
     # A warning only: short tracks have fewer clips than they might, and room may be made while it runs.
-    free = shutil.disk_usage(folder).free
-    if needed > free and not quiet:
-        print(f"{folder}: up to {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free", file=sys.stderr)
+    free = shutil.disk_usage(state.folder).free
+    if needed > free and not state.quiet:
+        print(f"{state.folder}: up to {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free", file=sys.stderr)
 
 
 def _entry(track: Track, outcome: Any, paths: Paths) -> Done:
@@ -368,14 +276,14 @@ def _entry(track: Track, outcome: Any, paths: Paths) -> Done:
     return Done(track.id, path, stamp_of(track.path), failed={"code": error.code, "message": message})
 
 
-def _sync(rows: RowsFile, journal: Journal) -> None:
+def _sync(state: State, journal: Journal) -> None:
     """Now and then to the disk itself, so that a power cut costs seconds of work and not hours."""
-    with open(rows.path, "rb") as file:
+    with open(state.rows.path, "rb") as file:
         os.fsync(file.fileno())
     journal.sync()
 
 
-def _full(folder: Path, reason: str) -> PackError:
+def _stopped(folder: Path, reason: str) -> PackError:
     return PackError(
         f"{folder}: the build had to stop: {reason[0].lower()}{reason[1:]}",
         hint="what is done is kept: make room and run the same command again",

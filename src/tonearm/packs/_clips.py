@@ -21,6 +21,8 @@ from tonearm.packs.pack import PackError
 EXCERPTS = ("start", "middle")
 # A further clip of a track may lack this much at its end (30 s files are often some frames short of three 10 s clips).
 NEARLY = 0.95
+# The stamp of a file that is not there.
+MISSING = (-1, -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +86,16 @@ def make_rows(job: Job, item: tuple[str, int | None]) -> tuple[tuple[int, int], 
     stamp = stamp_of(path)
     rows = []
     for number, clip in enumerate(_clips(path, job.clips, job.feature.sample_rate)):
-        rows.append(_write(job, clip, job.rows.extend(1) if slot is None else slot + number))
+        rows.append(_write(job, clip, None if slot is None else slot + number))
     return stamp, rows
 
 
 def stamp_of(path: str | None) -> tuple[int, int]:
-    """Size and time of last change, by which a file counts as the same; (-1, -1) where there is none."""
+    """Size and time of last change, by which a file counts as the same; `MISSING` where there is none."""
     try:
         status = os.stat(path or "")
     except (OSError, ValueError):
-        return -1, -1
+        return MISSING
     return status.st_size, status.st_mtime_ns
 
 
@@ -173,7 +175,7 @@ def _waveform(samples: np.ndarray, rate: int, warnings: tuple[str, ...]) -> Wave
     return Waveform(samples, rate, silent=bool((samples == samples[0]).all()), warnings=warnings)
 
 
-def _write(job: Job, clip: Clip, slot: int) -> Row:
+def _write(job: Job, clip: Clip, slot: int | None) -> Row:
     start, waveform = clip
     sound = job.prepare(waveform)
     if len(sound.samples) < min(len(waveform.samples), round(job.clips.min_seconds * sound.sample_rate)):
@@ -181,9 +183,11 @@ def _write(job: Job, clip: Clip, slot: int) -> Row:
     row = np.ascontiguousarray(_encode(_compute(job, sound), job))
     data = row.reshape(-1).view(np.uint8).data
     try:
+        slot = job.rows.extend(1) if slot is None else slot
         job.rows.write(slot, data)
     except OSError as error:
-        raise cannot_write(error) from None
+        # Not the file's fault: the whole build stops at this code.
+        raise PackError(str(error.strerror or error), code="cannot-write") from None
     columns = {
         "sample_rate": str(sound.sample_rate),
         "samples": str(len(sound.samples)),
@@ -215,7 +219,3 @@ def _encode(row: np.ndarray, job: Job) -> np.ndarray:
     if job.rows.dtype == "float16" and np.abs(row).max(initial=0.0) > np.finfo(np.float16).max:
         raise TonearmError("its values do not fit into float16", hint="use --dtype float32", code="not-finite")
     return quantise(row, job.rows.dtype, job.scale)
-
-
-def cannot_write(error: OSError) -> PackError:
-    return PackError(str(error.strerror or error), code="cannot-write")

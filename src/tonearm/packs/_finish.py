@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from tonearm.packs.track import Track
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tonearm.packs._build import Plan
+    from tonearm.packs._plan import Plan
 
 # Columns of tracks.csv that a build writes itself; a dataset's own column of the same name gives way.
 OWN = ("id", "track", "genre", "split", "artist", "recording", "path", "sample_rate", "samples", "seconds",
@@ -40,16 +40,25 @@ OWN = ("id", "track", "genre", "split", "artist", "recording", "path", "sample_r
 
 
 @dataclass(frozen=True)
-class Built:
-    """All rows of a pack, wherever they lie: `reused` in the folder's finished pack, `done` in the working file."""
+class State:
+    """Where a build stands: what is asked for, and the rows there are.
+
+    `reused` tracks have theirs in the finished pack of the folder, `done` ones in the working file.
+    """
 
     tracks: Sequence[Track]
     plan: Plan
     config: dict[str, Any]
     rows: RowsFile
     folder: Path
-    reused: dict[str, Done]
-    done: dict[str, Done]
+    paths: Callable[[str | None], str]
+    quiet: bool
+    reused: dict[str, Done] = field(default_factory=dict)
+    done: dict[str, Done] = field(default_factory=dict)
+
+    @property
+    def working(self) -> Path:
+        return self.folder / ".build"
 
     def entries(self) -> Iterator[tuple[Track, Done, bool]]:
         """Track, what became of it, and whether that lies in the finished pack; in the order of the dataset."""
@@ -65,34 +74,34 @@ class Built:
         return [{"path": entry.path, **entry.failed} for _, entry, _ in self.entries() if entry.failed]
 
 
-def finish(built: Built) -> int | None:
+def finish(state: State) -> int | None:
     """Make the pack; the number of its rows, or None where the pack in the folder is already just that.
 
     Can be killed anywhere: the next build finds either the working folder, still good, or the finished files.
     """
-    working = built.folder / ".build"
-    sources = built.sources()
-    old_meta = read_json(built.folder / "pack.json") if built.reused else {}
-    unchanged = bool(built.reused) and _is_old_array(sources, old_meta)
+    working = state.working
+    sources = state.sources()
+    old_meta = read_json(state.folder / "pack.json") if state.reused else {}
+    unchanged = bool(state.reused) and _is_old_array(sources, old_meta)
     working.mkdir(exist_ok=True)
-    shape = (len(sources), *built.rows.shape)
+    shape = (len(sources), *state.rows.shape)
     if unchanged:
         array_sha = old_meta["sha256"]["features.npy"]
     else:
-        array_sha = _arrange(built, sources, shape)
-    columns = _columns(built)
+        array_sha = _arrange(state, sources, shape)
+    columns = _columns(state)
     table_sha = write_table(working / "tracks.csv", columns)
-    meta = _meta(built, columns, shape, {"features.npy": array_sha, "tracks.csv": table_sha})
-    if unchanged and meta == old_meta and _is_file(built.folder / "tracks.csv", table_sha):
+    meta = _meta(state, columns, shape, {"features.npy": array_sha, "tracks.csv": table_sha})
+    if unchanged and meta == old_meta and _is_file(state.folder / "tracks.csv", table_sha):
         clear(working)
         return None
-    _write_record(working / BUILD_RECORD, built)
+    _write_record(working / BUILD_RECORD, state)
     write_json(working / "pack.json", meta)
-    if not unchanged and built.rows.path.exists() and not (working / "features.npy").exists():
-        os.replace(built.rows.path, working / "features.npy")
-    clear(built.folder / STAGING)
-    os.replace(working, built.folder / STAGING)
-    commit(built.folder)
+    if not unchanged and state.rows.path.exists() and not (working / "features.npy").exists():
+        os.replace(state.rows.path, working / "features.npy")
+    clear(state.folder / STAGING)
+    os.replace(working, state.folder / STAGING)
+    commit(state.folder)
     return len(sources)
 
 
@@ -105,31 +114,31 @@ def _is_file(path: Path, sha256: str) -> bool:
     return path.is_file() and hash_file(path) == sha256
 
 
-def _arrange(built: Built, sources: list[tuple[bool, Row]], shape: tuple[int, ...]) -> str:
+def _arrange(state: State, sources: list[tuple[bool, Row]], shape: tuple[int, ...]) -> str:
     """Bring the rows into the order of the dataset and return the sha256 of the array's file."""
-    (built.folder / ".build" / "features.npy").unlink(missing_ok=True)
+    (state.working / "features.npy").unlink(missing_ok=True)
     slots = [row.slot for _, row in sources]
     ascending = all(a < b for a, b in pairwise(slots))
     if any(old for old, _ in sources) or not ascending:
-        return _copy(built, sources, shape)
+        return _copy(state, sources, shape)
     if slots != list(range(len(slots))):
-        _close_gaps(built, slots)
-    with open(built.rows.path, "r+b") as file:
-        file.truncate(built.rows.start + len(slots) * built.rows.row_bytes)
-        file.write(array_header(shape, built.rows.dtype))
+        _close_gaps(state, slots)
+    with open(state.rows.path, "r+b") as file:
+        file.truncate(state.rows.start + len(slots) * state.rows.row_bytes)
+        file.write(array_header(shape, state.rows.dtype))
         flush(file)
-    return hash_file(built.rows.path)
+    return hash_file(state.rows.path)
 
 
-def _close_gaps(built: Built, slots: list[int]) -> None:
+def _close_gaps(state: State, slots: list[int]) -> None:
     """Move rows down over the gaps that failed files left, in place: a second copy of the array may not fit the disk.
 
     Slots ascend, so a row never lands on one that has still to move, and a torn one is still whole where it came from.
     """
-    journal = Journal(built.folder / ".build" / JOURNAL)
+    journal = Journal(state.working / JOURNAL)
     journal.arranging(slots)
     journal.close()
-    rows = built.rows
+    rows = state.rows
     with open(rows.path, "r+b", buffering=0) as file:
         for j, slot in enumerate(slots):
             if slot != j:
@@ -138,34 +147,34 @@ def _close_gaps(built: Built, slots: list[int]) -> None:
                 rows.write(j, data)
 
 
-def _copy(built: Built, sources: list[tuple[bool, Row]], shape: tuple[int, ...]) -> str:
+def _copy(state: State, sources: list[tuple[bool, Row]], shape: tuple[int, ...]) -> str:
     """Write the rows in order into a new file: where some come from the old pack, or lie out of order."""
-    old = open_array(built.folder / "features.npy") if built.reused else None
+    old = open_array(state.folder / "features.npy") if state.reused else None
     digest = hashlib.sha256()
-    rows = built.rows
+    rows = state.rows
     # No name that the pack's own array has: a half-written one must not be taken for it after a kill.
-    target = built.folder / ".build" / "arranged.npy"
+    target = state.working / "arranged.npy"
     with open(target, "wb") as out, open(rows.path, "rb") if rows.path.exists() else open(os.devnull, "rb") as file:
-        for data in _pieces(built, sources, old, file, shape):
+        for data in _pieces(state, sources, old, file, shape):
             digest.update(data)
             out.write(data)
         flush(out)
-    os.replace(target, built.folder / ".build" / "features.npy")
+    os.replace(target, state.working / "features.npy")
     return digest.hexdigest()
 
 
 def _pieces(
-    built: Built, sources: list[tuple[bool, Row]], old: Any, file: Any, shape: tuple[int, ...]
+    state: State, sources: list[tuple[bool, Row]], old: Any, file: Any, shape: tuple[int, ...]
 ) -> Iterator[Any]:
-    yield array_header(shape, built.rows.dtype)
+    yield array_header(shape, state.rows.dtype)
     for from_old, row in sources:
         if from_old:
             data = np.ascontiguousarray(old[row.slot]).reshape(-1).view(np.uint8).data
         else:
-            file.seek(built.rows.start + row.slot * built.rows.row_bytes)
-            data = file.read(built.rows.row_bytes)
+            file.seek(state.rows.start + row.slot * state.rows.row_bytes)
+            data = file.read(state.rows.row_bytes)
         if checksum(data) != row.crc:
-            where = built.folder / "features.npy" if from_old else built.rows.path
+            where = state.folder / "features.npy" if from_old else state.rows.path
             raise PackError(
                 f"{where}: row {row.slot} is damaged",
                 hint="--restart builds the pack afresh" if from_old else "run the same command again",
@@ -174,12 +183,12 @@ def _pieces(
         yield data
 
 
-def _columns(built: Built) -> dict[str, list[str]]:
-    segments = built.plan.clips.segments
+def _columns(state: State) -> dict[str, list[str]]:
+    segments = state.plan.clips.segments
     names = [name for name in OWN if segments or name != "track"]
-    extra = dict.fromkeys(name for track in built.tracks for name in track.extra if name not in OWN)
+    extra = dict.fromkeys(name for track in state.tracks for name in track.extra if name not in OWN)
     columns: dict[str, list[str]] = {name: [] for name in [*names, *extra]}
-    for track, entry, _ in built.entries():
+    for track, entry, _ in state.entries():
         for number, row in enumerate(entry.rows):
             values = {
                 **{name: str(value) for name, value in track.extra.items() if name in extra},
@@ -197,24 +206,24 @@ def _columns(built: Built) -> dict[str, list[str]]:
     return columns
 
 
-def _meta(built: Built, columns: dict, shape: tuple[int, ...], sha256: dict[str, str]) -> dict[str, Any]:
-    plan = built.plan
+def _meta(state: State, columns: dict, shape: tuple[int, ...], sha256: dict[str, str]) -> dict[str, Any]:
+    plan = state.plan
     further = {key: value for key, value in plan.further.items() if key not in ("name", "classes") and value}
-    further["clip"] = built.config["clip"]
+    further["clip"] = state.config["clip"]
     if plan.prepare:
-        further["prepare"] = built.config["prepare"]
+        further["prepare"] = state.config["prepare"]
     # The rows of a feature of frames are named by its axes; a table wants a name for each of its numbers.
     if len(shape) == 2 and (names := plan.feature.columns()):
         further["columns"] = list(names)
-    further["failed"] = built.failed()
-    further["tonearm"] = built.config["tonearm"]
+    further["failed"] = state.failed()
+    further["tonearm"] = state.config["tonearm"]
     genres = {genre for genre in columns["genre"] if genre}
     classes = [name for name in plan.further.get("classes", ()) if name in genres]
     return describe(
         name=plan.name,
-        feature=built.config["feature"],
+        feature=state.config["feature"],
         axes=["segment" if plan.clips.segments else "track", *plan.feature.axes],
-        scale=built.config["scale"],
+        scale=state.config["scale"],
         further=further,
         shape=shape,
         dtype=plan.dtype,
@@ -224,12 +233,12 @@ def _meta(built: Built, columns: dict, shape: tuple[int, ...], sha256: dict[str,
     )
 
 
-def _write_record(path: Path, built: Built) -> None:
+def _write_record(path: Path, state: State) -> None:
     """What the pack was made from, for the next build: rows by their number in the pack."""
     inputs, at = [], 0
-    for _, entry, _ in built.entries():
+    for _, entry, _ in state.entries():
         rows = [replace(row, slot=at + k) for k, row in enumerate(entry.rows)]
         at += len(rows)
         inputs.append(asdict(replace(entry, rows=rows)))
-    content = {"config": built.config, "inputs": inputs}
+    content = {"config": state.config, "inputs": inputs}
     write_bytes(path, json.dumps(content, separators=(",", ":")).encode() + b"\n")

@@ -74,7 +74,8 @@ class RowsFile:
 
     def grow(self, n_rows: int) -> None:
         """Make the file hold at least so many slots; unwritten ones take no disk where the system knows holes."""
-        with open(self.path, "r+b", buffering=0) as file:
+        # "ab" makes the file where it is not there, and does not empty it where it is.
+        with open(self.path, "ab") as file:
             if os.fstat(file.fileno()).st_size < (size := self.start + n_rows * self.row_bytes):
                 file.truncate(size)
 
