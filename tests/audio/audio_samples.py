@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,11 +36,15 @@ def encode(samples: np.ndarray, rate: int, container: str, subtype: str | None =
 def encode_av(samples: np.ndarray, rate: int, codec: str, container: str, **options: str) -> bytes:
     """Bytes of a file that PyAV writes, from (n, channels)."""
     av = pytest.importorskip("av")
-    file = io.BytesIO()
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[1]]
-    with av.open(file, "w", format=container, options=options) as out:
+    folder = tempfile.TemporaryDirectory()  # an index at the front is written by opening the file again
+    path = Path(folder.name) / "sound"
+    with folder, av.open(str(path), "w", format=container, options=options) as out:
         try:
             stream = out.add_stream(codec, rate=rate, layout=layout)
+            stream.bit_rate = 192_000
+            if codec == "aac":  # noise that the decoder makes up anew each time would blur comparisons
+                stream.options = {"aac_pns": "0"}
         except (ValueError, av.FFmpegError) as error:
             pytest.skip(f"this PyAV cannot write {codec}: {error}")
         resampler = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate)
@@ -49,7 +55,8 @@ def encode_av(samples: np.ndarray, rate: int, codec: str, container: str, **opti
             for part in resampler.resample(frame):
                 out.mux(stream.encode(part))
         out.mux(stream.encode(None))
-    return file.getvalue()
+        out.close()
+        return path.read_bytes()
 
 
 def best_match(found: np.ndarray, expected: np.ndarray) -> float:
