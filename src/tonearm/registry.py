@@ -16,7 +16,8 @@ class Registry(Generic[T]):
     """Named things found in the modules of one package.
 
     A module registers what it defines with `@registry.add("name")` (or `registry.add("name")(thing)`). The modules
-    are imported at the first look-up, not before; a module whose name starts with `_` is not looked at.
+    are imported at the first look-up, not before; a module whose name starts with `_` is not looked at, nor is a
+    folder below: it is a room of its own (the nets below the models need torch).
     """
 
     def __init__(self, kind: str, package: str) -> None:
@@ -40,7 +41,7 @@ class Registry(Generic[T]):
         if self._listed:
             return
         folder = importlib.import_module(self.package)
-        for module in sorted(m.name for m in pkgutil.iter_modules(folder.__path__)):
+        for module in sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if not m.ispkg):
             if not module.startswith("_"):
                 importlib.import_module(f"{self.package}.{module}")
         self._listed = True
