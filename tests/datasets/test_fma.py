@@ -37,7 +37,7 @@ def test_what_a_track_is_told_to_be(fma_copy):
     assert first.path == str(fma_copy / "fma_small" / "000" / "000002.mp3")
     assert first.extra == {"artist_name": "AWOL", "title": "Food", "album": "An album", "genres": "Hip-Hop"}
     rock = found["000140"]
-    assert (rock.split, rock.extra["genres"], rock.extra["title"]) == ("test", "Rock|Punk", "Two\nlines")
+    assert (rock.split, rock.extra["genres"], rock.extra["title"]) == ("test", "Rock|Rock > Punk", "Two\nlines")
     assert found["000005"].split == "valid"
     assert found["000200"].genre == ""
     missing = fma.tracks(fma_copy)[1].path

@@ -130,8 +130,10 @@ def _print_report(report: Any, every: bool) -> None:
     for code, findings in kinds.items():
         print(f"\n{code}: {len(findings)}  ({CODES.get(code, 'see the messages')})")
         shown = findings if every else findings[:10]
-        for finding in shown:
-            print(f"  {_one_line(finding.id or finding.path)}  {_one_line(finding.message)}")
+        rows = [(_one_line(finding.id or finding.path), _one_line(finding.message)) for finding in shown]
+        width = min(40, max(len(name) for name, _ in rows))
+        for name, message in rows:
+            print(f"  {name:{width}}  {message}")
         if len(findings) > len(shown):
             print(f"  … and {len(findings) - len(shown)} more (--all lists them)")
 

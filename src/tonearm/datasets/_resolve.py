@@ -103,7 +103,7 @@ def resolve(spec: str | Path, **options: Any) -> Resolved:
         "name": dataset.name if dataset.name != "folder" else (root.stem if root.is_file() else root.name),
         "title": about.title,
         "dataset": dataset.name + (f"?{shown}" if shown else ""),
-        "source": about.home or about.get,
+        "source": about.home or f"see `tonearm data show {dataset.name}`",
         "licence": about.licence,
         "citation": list(about.citation),
         "split": "; ".join(f"{name}: {text}" for name, text in about.splits.items()),

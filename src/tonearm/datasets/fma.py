@@ -43,7 +43,8 @@ def rows(metadata: Path, subset: str) -> list[Row]:
 
 
 def _track(row: Row, path: str, genres: dict[str, _fma_tables.Genre]) -> Track:
-    names = [genres[number].title if number in genres else number for number in row.genres]
+    # Each genre with the way to it from its top genre: Rock > Punk > Hardcore.
+    names = [" > ".join(_fma_tables.lineage(genres, number)) or number for number in row.genres]
     extra = {"artist_name": row.artist_name, "title": row.title, "album": row.album, "genres": "|".join(names)}
     return Track(
         id=row.id, genre=row.genre, split=PARTS.get(row.split, ""), artist=row.artist, path=path, extra=extra,
