@@ -183,3 +183,13 @@ def test_what_libsndfile_reads_needs_no_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     for container in ("WAV", "FLAC", "OGG", "MP3"):
         assert audio.load(encode(music(1, RATE), RATE, container)).seconds == pytest.approx(1, abs=0.1)
+
+
+def test_a_codec_that_libsndfile_does_not_know_is_tried_by_pyav(monkeypatch):
+    data = encode_av(music(3, RATE), RATE, "ac3", "wav")
+    assert data[:4] == b"RIFF"
+    assert audio.info(data).container == "wav"
+    assert audio.load(data).seconds == pytest.approx(3, abs=0.1)
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    with pytest.raises(audio.AudioError, match=r"tonearm\[av\]"):
+        audio.load(data)

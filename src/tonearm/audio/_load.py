@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tonearm.audio._resample import StreamResampler, resample
-from tonearm.audio._sniff import sniff
+from tonearm.audio._sniff import Kind, sniff
 from tonearm.audio._source import CREDIBLE_FRAMES, Opened, Source, name_of, opened
 from tonearm.audio.errors import AudioError
 from tonearm.audio.waveform import Waveform
@@ -51,13 +51,28 @@ def _open_reader(file: Opened):
     if kind is None:
         hint = "if it is music, it may be damaged: play it, or convert it to FLAC"
         raise AudioError(file.name, "not-audio", "the content is not audio that any reader here knows", hint=hint)
-    if kind.reader == "sound":
-        from tonearm.audio._sound import SoundReader
-
-        return SoundReader(file, kind)
     from tonearm.audio._av import AvReader
 
-    return AvReader(file, kind)
+    if kind.reader == "av":
+        return AvReader(file, kind)
+    from tonearm.audio._sound import SoundReader
+
+    try:
+        return SoundReader(file, kind)
+    except AudioError as error:
+        if error.code != "not-audio":
+            raise
+        return _second_opinion(AvReader, file, kind, error)
+
+
+def _second_opinion(reader: type, file: Opened, kind: Kind, refusal: AudioError):
+    """A container that libsndfile knows with a codec that it does not, such as MP3 in WAV, may be read by PyAV."""
+    try:
+        return reader(file, kind)
+    except AudioError as error:
+        if error.code == "needs-extra":
+            refusal = AudioError(file.name, refusal.code, refusal.reason, hint=f"perhaps PyAV reads it: {error.hint}")
+        raise refusal from None
 
 
 def info(source: Source) -> AudioInfo:
