@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -34,9 +34,21 @@ class Net(nn.Module):
 registry: Registry[Callable[..., Net]] = Registry("net", "tonearm.models.nets")
 
 
-def net(name: str) -> Callable[[Callable[..., Net]], Callable[..., Net]]:
-    """Register a builder: a function of (shape, n_classes) and keywords, which are the network's whole config."""
-    return registry.add(name)
+def net(
+    name: str, *, feature: Mapping[str, Any] | None = None, scratch: Mapping[str, Any] | None = None
+) -> Callable[[Callable[..., Net]], Callable[..., Net]]:
+    """Register a builder: a function of (shape, n_classes) and keywords, which are the network's whole config.
+
+    `feature` is the config of the feature that it was made for (log-mel unless told). `scratch` are the keywords with
+    which it needs no file of weights: how it is built where its weights are read from a checkpoint anyway.
+    """
+
+    def register(build: Callable[..., Net]) -> Callable[..., Net]:
+        build.feature = dict(feature or {"kind": "logmel"})
+        build.scratch = dict(scratch or {})
+        return registry.add(name)(build)
+
+    return register
 
 
 def create(name: str, shape: tuple[int, ...], n_classes: int, **keywords: Any) -> Net:

@@ -3,68 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import torch
 from torch import nn
 
-from tonearm.errors import UsageError, unknown_name
+from tonearm.errors import UsageError
+from tonearm.models.nets._layers import POOLINGS, Channel, Colours, activation_of, dense, each, one_of, picture, shrunk
 from tonearm.models.nets._net import Net, net
 
-ACTIVATIONS = {"relu": nn.ReLU, "elu": nn.ELU, "gelu": nn.GELU, "leaky-relu": nn.LeakyReLU}
+# A whole number for both directions, or a pair: along the rows, along the frames.
+Size = int | tuple[int, int] | list[int]
 
 
-def activation_of(name: str) -> type[nn.Module]:
-    if name not in ACTIVATIONS:
-        raise unknown_name("activation", name, ACTIVATIONS)
-    return ACTIVATIONS[name]
-
-
-class Channel(nn.Module):
-    """(batch, rows, frames) to (batch, 1, rows, frames): the picture has one colour."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unsqueeze(1)
+def _pair(name: str, value: Any) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, (list, tuple)) else ()
+    if len(pair) != 2 or not all(isinstance(size, int) and size >= 1 for size in pair):
+        raise UsageError(f"{name}: a whole number above 0, or a pair [rows, frames], not {value!r}")
+    return pair
 
 
 @net("cnn2d")
 def cnn2d(
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     n_classes: int,
     *,
     filters: Sequence[int] = (16, 32, 64, 128, 64),
-    kernel_size: int = 3,
-    pools: Sequence[int] = (2, 2, 2, 2, 4),
+    kernel_size: Size | Sequence[Size] = 3,
+    pools: Size | Sequence[Size] = (2, 2, 2, 2, 4),
+    pooling: str = "max",
     activation: str = "relu",
     batch_norm: bool = True,
     dropout: float = 0.25,
     hidden: Sequence[int] = (32,),
+    hidden_dropout: float = 0.0,
     global_pool: bool = False,
+    colours: bool = False,
 ) -> Net:
-    """Convolution, activation, max-pooling, Dropout2d, once per entry of `filters`; then dense layers.
+    """Convolution, activation, pooling, Dropout2d, once per entry of `filters`; then dense layers.
 
-    The defaults are the five layers 1-16-32-64-128-64 that one report runs on 128 x 128 spectrograms. With
-    `global_pool` the mean over what is left of the picture makes the net independent of the clip's length.
+    The defaults are the five layers 1-16-32-64-128-64 that one report runs on 128 x 128 spectrograms. A layer's
+    kernel or pool may be a pair [rows, frames]. With `global_pool` the mean over what is left of the picture makes
+    the net independent of the clip's length. A pool is never greater than what is left of the picture.
     """
-    if len(filters) != len(pools):
-        raise UsageError(f"{len(filters)} layers but {len(pools)} pools", hint="give one pool per layer")
-    if kernel_size < 1 or kernel_size % 2 == 0:
+    rows, frames = picture(shape)
+    kernels = [_pair("kernel_size", size) for size in each("kernel_size", kernel_size, len(filters))]
+    sizes = [_pair("pools", size) for size in each("pools", pools, len(filters))]
+    if any(size % 2 == 0 for kernel in kernels for size in kernel):
         raise UsageError(f"kernel_size must be odd, not {kernel_size}", hint="3, 5 or 7")
-    act = activation_of(activation)
-    rows, frames = shape
-    layers: list[nn.Module] = [Channel()]
-    channels = 1
-    for width, pool in zip(filters, pools, strict=True):
-        layers.append(nn.Conv2d(channels, width, kernel_size, padding=kernel_size // 2, bias=not batch_norm))
+    act, pool_of = activation_of(activation), one_of("pooling", pooling, POOLINGS)
+    layers: list[nn.Module] = [Colours() if colours else Channel()]
+    channels = 3 if colours else 1
+    for width, kernel, size in zip(filters, kernels, sizes, strict=True):
+        around = (kernel[0] // 2, kernel[1] // 2)
+        layers.append(nn.Conv2d(channels, width, kernel, padding=around, bias=not batch_norm))
         if batch_norm:
             layers.append(nn.BatchNorm2d(width))
-        layers += [act(), nn.MaxPool2d(pool), nn.Dropout2d(dropout)]
-        channels, rows, frames = width, rows // pool, frames // pool
-        if rows < 1 or frames < 1:
-            raise UsageError(f"a picture of {shape[0]} x {shape[1]} does not survive pools of {list(pools)}")
+        layers.append(act())
+        pool = shrunk(size[0], rows), shrunk(size[1], frames)
+        if pool != (1, 1):
+            layers.append(nn.MaxPool2d(pool) if pool_of == "max" else nn.AvgPool2d(pool))
+        if dropout:
+            layers.append(nn.Dropout2d(dropout))
+        channels, rows, frames = width, rows // pool[0], frames // pool[1]
     layers += [nn.AdaptiveAvgPool2d(1)] if global_pool else []
     layers.append(nn.Flatten())
-    width = channels if global_pool else channels * rows * frames
-    for size in hidden:
-        layers += [nn.Linear(width, size), act()]
-        width = size
-    return Net(nn.Sequential(*layers), nn.Linear(width, n_classes))
+    more, width = dense(
+        channels if global_pool else channels * rows * frames, hidden, activation=act, dropout=hidden_dropout
+    )
+    return Net(nn.Sequential(*layers, *more), nn.Linear(width, n_classes))
