@@ -205,3 +205,12 @@ def test_the_table_of_a_pack_is_the_statistics_with_its_columns():
 def test_what_describes_no_feature_is_refused(config):
     with pytest.raises(UsageError, match="kind"):
         features.from_config(config)
+
+
+def test_half_precision_around_the_torch_way_changes_nothing(waveform):
+    torch = pytest.importorskip("torch")
+    clips = torch.from_numpy(waveform.samples)[None]
+    feature = features.create("logmel")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = feature.batch(clips, RATE)
+    assert torch.equal(got, feature.batch(clips, RATE))

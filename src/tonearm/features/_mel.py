@@ -83,5 +83,6 @@ def blocks(mel: Mel, sample_rate: int, n_fft: int) -> tuple[Block, ...]:
         used = np.flatnonzero(group.any(axis=0))
         start, stop = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
         piece = np.ascontiguousarray(group[:, start:stop].T)
+        piece.setflags(write=False)
         result.append(Block(first, first + len(group), start, stop, piece))
     return tuple(result)

@@ -26,18 +26,31 @@ def module(x: Array) -> Any:
 
 
 def constant(array: np.ndarray, like: Array) -> Array:
-    """A numpy array beside `like`: itself, or a tensor on the device of `like` (kept, while there are few)."""
+    """A numpy array beside `like`: itself, or a tensor on the device of `like`, kept if the array is read-only."""
     if is_numpy(like):
         return array
     key = (id(array), str(like.device))
     known = _constants.get(key)
-    if known is None or known[0] is not array:
+    if known is not None and known[0] is array:
+        return known[1]
+    # A copy: the shared arrays are read-only, which torch does not know.
+    values = array.astype(np.float32) if like.device.type == "mps" and array.dtype == np.float64 else array
+    tensor = module(like).tensor(values, device=like.device)
+    if not array.flags.writeable:
         if len(_constants) > 256:
             _constants.clear()
-        # A copy: the shared arrays are read-only, which torch does not know. The array is held so that its id stays.
-        values = array.astype(np.float32) if like.device.type == "mps" and array.dtype == np.float64 else array
-        known = _constants[key] = (array, module(like).tensor(values, device=like.device))
-    return known[1]
+        _constants[key] = (array, tensor)  # with the array, so that its id is not given to another
+    return tensor
+
+
+def product(x: Array, weights: np.ndarray) -> Array:
+    """x @ weights, in the precision of x, shape (..., columns).
+
+    On a GPU in double: in single precision it may have been told to round to ten bits (TF32).
+    """
+    if not is_numpy(x) and x.device.type == "cuda":
+        return (x.double() @ constant(weights, x).double()).to(x.dtype)
+    return x @ constant(weights, x)
 
 
 def float64(x: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from tonearm.features.base import Feature
 
 Array = Any
+
+
+@lru_cache(maxsize=32)
+def bin_frequencies(n_fft: int, sample_rate: int) -> np.ndarray:
+    """The middle of each bin in Hz, float64, shape (1 + n_fft // 2,). Read-only: it is shared."""
+    frequencies = np.fft.rfftfreq(n_fft, 1.0 / sample_rate)
+    frequencies.setflags(write=False)
+    return frequencies
 
 
 class Spectra:
@@ -44,8 +53,7 @@ class Spectra:
 
     def frequencies(self, grid: Grid) -> Array:
         """The middle of each bin in Hz, float64, shape (bins,)."""
-        f = self.share(("frequencies", grid.n_fft), lambda: np.fft.rfftfreq(grid.n_fft, 1.0 / self.sample_rate))
-        return _ops.constant(f, self.samples)
+        return _ops.constant(bin_frequencies(grid.n_fft, self.sample_rate), self.samples)
 
     def windows(self, grid: Grid) -> Array:
         """The samples in each window, zeros outside the clip, without the taper, shape (..., frames, n_fft).
@@ -67,6 +75,7 @@ class Spectra:
         return self.share(("mel", grid, mel, power), lambda: self._mel(grid, mel, power))
 
     def _mel(self, grid: Grid, mel: Mel, power: float) -> Array:
-        if self.numpy and ("magnitude", grid) not in self._known:
-            return _stft.numpy_mel(self.samples, grid, self.n_samples, mel, self.sample_rate, power)
+        if ("magnitude", grid) not in self._known:
+            compute = _stft.numpy_mel if self.numpy else _stft.torch_mel
+            return compute(self.samples, grid, self.n_samples, mel, self.sample_rate, power)
         return _stft.mel_of(self.magnitude(grid), grid, mel, self.sample_rate, power)

@@ -110,7 +110,7 @@ def mel_of(magnitude: Array, grid: Grid, mel: Mel, sample_rate: int, power: floa
     """Mel bands of magnitudes that are there already, (..., frames, bins) to (..., frames, n_mels)."""
     raised = raise_to(magnitude, power)
     parts = [
-        raised[..., start:stop] @ _ops.constant(weights, raised)
+        _ops.product(raised[..., start:stop], weights)
         for _, _, start, stop, weights in blocks(mel, sample_rate, grid.n_fft)
     ]
     return _ops.concat(parts, -1)
@@ -136,17 +136,31 @@ def windows(samples: Array, grid: Grid, total_samples: int) -> Array:
     return view if indices is None else view[..., _ops.constant(indices, samples), :]
 
 
-def torch_magnitude(samples: Array, grid: Grid, total_samples: int) -> Array:
-    """Magnitudes of clips (..., n), float32, shape (..., frames, bins), on the device of the samples.
+def _torch_magnitudes(samples: Array, grid: Grid, total_samples: int) -> Iterator[tuple[int, Array]]:
+    """Blocks of magnitudes of clips (..., n): (number of the first column, tensor (..., columns, bins)).
 
     In double precision too, where the device has it: in single, a band 80 dB below the peak is off by 0.01 dB.
     """
     torch = _ops.module(samples)
     frames = windows(samples, grid, total_samples)
     window = _ops.constant(taper(grid.window, grid.win_length or grid.n_fft, grid.n_fft), samples)
-    result = samples.new_empty((*frames.shape[:-1], grid.bins), dtype=torch.float32)
     step = _ops.frames_per_step(frames)
     for at in range(0, frames.shape[-2], step):
         spectrum = torch.fft.rfft(frames[..., at : at + step, :] * window)
-        result[..., at : at + step, :] = spectrum.to(torch.complex64).abs()
+        yield at, spectrum.to(torch.complex64).abs()
+
+
+def torch_magnitude(samples: Array, grid: Grid, total_samples: int) -> Array:
+    """Magnitudes of clips (..., n), float32, shape (..., frames, bins), on the device of the samples."""
+    result = samples.new_empty((*samples.shape[:-1], grid.count(total_samples), grid.bins))
+    for at, magnitude in _torch_magnitudes(samples, grid, total_samples):
+        result[..., at : at + magnitude.shape[-2], :] = magnitude
+    return result
+
+
+def torch_mel(samples: Array, grid: Grid, total_samples: int, mel: Mel, sample_rate: int, power: float) -> Array:
+    """Mel bands of clips (..., n), float32, shape (..., frames, n_mels), without keeping the spectrum."""
+    result = samples.new_empty((*samples.shape[:-1], grid.count(total_samples), mel.n_mels))
+    for at, magnitude in _torch_magnitudes(samples, grid, total_samples):
+        result[..., at : at + magnitude.shape[-2], :] = mel_of(magnitude, grid, mel, sample_rate, power)
     return result

@@ -54,7 +54,6 @@ class Mfcc(MelBands):
 
     def compute(self, spectra: Spectra) -> Any:
         decibels = _ops.power_to_db(spectra.mel(self.grid, self.mel, self.power), top_db=self.top_db)
-        # Double: the first coefficient is a sum of over a hundred like values, and a GPU may round to ten bits.
-        decibels = _ops.float64(decibels)
-        basis = _ops.constant(cosines(self.n_mels, self.n_mfcc, self.lifter), decibels)
-        return _ops.swap(_ops.float32(decibels @ basis))
+        # In double: the first coefficient is a sum of over a hundred like values.
+        coefficients = _ops.product(_ops.float64(decibels), cosines(self.n_mels, self.n_mfcc, self.lifter))
+        return _ops.swap(_ops.float32(coefficients))

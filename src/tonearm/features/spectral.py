@@ -10,7 +10,7 @@ import numpy as np
 from tonearm.errors import UsageError
 from tonearm.features import _fields, _ops
 from tonearm.features._grid import Grid
-from tonearm.features._spectra import Spectra
+from tonearm.features._spectra import Spectra, bin_frequencies
 from tonearm.features.base import Spectral, feature
 
 Array = Any
@@ -24,13 +24,13 @@ def moments(spectra: Spectra, grid: Grid) -> tuple[Array, Array]:
     """
 
     def compute() -> tuple[Array, Array]:
-        f = np.fft.rfftfreq(grid.n_fft, 1.0 / spectra.sample_rate)
-        powers = spectra.share(("powers of frequency", grid.n_fft), lambda: np.stack([f**0, f, f**2], axis=1))
+        f = bin_frequencies(grid.n_fft, spectra.sample_rate)
+        powers = np.stack([f**0, f, f**2], axis=1)
         magnitude = spectra.magnitude(grid)
 
         def sums(part: Array) -> Array:
-            part = _ops.float64(part)
-            weight, first, second = ((part @ _ops.constant(powers, part))[..., k] for k in range(3))
+            summed = _ops.product(_ops.float64(part), powers)
+            weight, first, second = (summed[..., k] for k in range(3))
             # librosa does not divide by a sum that is no normal number in single precision.
             weight = _ops.module(part).where(weight < np.finfo(np.float32).tiny, 1.0, weight)
             mean = first / weight
@@ -142,7 +142,7 @@ class Contrast(Spectral):
                 f"octave {self.n_bands} of the contrast begins at {edges[-2]:g} Hz, beyond half of {sample_rate} Hz",
                 hint="use fewer n_bands or a lower fmin",
             )
-        frequencies = np.fft.rfftfreq(self.n_fft, 1.0 / sample_rate)
+        frequencies = bin_frequencies(self.n_fft, sample_rate)
         bands = []
         for number, (low, high) in enumerate(pairwise(edges)):
             inside = np.flatnonzero((frequencies >= low) & (frequencies <= high))
