@@ -524,15 +524,20 @@ def test_wav_with_an_info_list(song):
 @pytest.mark.parametrize("kind", ["m4a", "fast.m4a"])
 def test_mp4_genre_as_a_number_is_read_and_replaced(kind, music):
     path = music(kind)
-    file = opened(path)
-    file["covr"] = []
+    file = mutagen.File(path)
+    file.tags._failed_atoms["gnre"] = [b"\0\0\0\x12data" + bytes(8) + b"\0\x12"]  # written as it is
     file.save()
+    first = sha(path)
+    assert tags.describe(path)["genres"] == ["Rock"]
     write(path, ["Jazz"])
     with open(path, "rb") as file:
+        assert b"gnre" not in file.read()
         format, layout = formats.read(file, path)
         _, _, places = format.digest(file, layout)
+    assert layout.genres == ["Jazz"]
     assert places
     assert all(inside is not None for inside, _ in places), "each chunk of sound is found where the tables say"
+    back_to(path, first)
 
 
 # ---- splices

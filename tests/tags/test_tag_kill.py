@@ -150,6 +150,32 @@ def test_killed_at_each_step(step, undo, collection, tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("undo", [False, True], ids=["apply", "undo"])
+def test_killed_between_the_last_byte_and_the_time(undo, tmp_path, music):
+    """A file with several names gets its time after its content: the next run has to make up for it."""
+    path = music("mp3")
+    os.link(path, tmp_path / "other")
+    first, mtime, plan = sha(path), os.stat(path).st_mtime_ns, tags.plan(predicted(path))
+    if undo:
+        tags.apply(plan)
+
+    def work():
+        os.utime = lambda name, **times: None if ".tonearm-" in str(name) else os.kill(os.getpid(), signal.SIGKILL)
+        tags.undo() if undo else tags.apply(plan, keep_times=True)
+
+    _, status = os.waitpid(in_a_child(work), 0)
+    assert os.WIFSIGNALED(status)
+    assert (sha(path) == first, os.stat(path).st_mtime_ns == mtime) == (undo, False)
+    if not undo:
+        tags.apply(tags.plan([]))
+        clear = tags.apply(tags.plan(predicted(path, genres=[("Jazz", 1)]), policy="add"), keep_times=True)
+        assert clear.count == 1
+        assert os.stat(path).st_mtime_ns == mtime
+    while tags.undo().journal is not None:
+        pass
+    assert (sha(path), os.stat(path).st_mtime_ns) == (first, mtime)
+
+
 def test_a_linked_file_that_another_program_rewrote_after_the_kill_is_not_overwritten(tmp_path, music, monkeypatch):
     """Half old and half new is ours to finish; anything else is somebody's work."""
     from tonearm.tags import swap

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -230,7 +231,7 @@ def _plain(text: str) -> Any:
 
 
 def _short(path: str) -> Any:
-    here = str(Path.cwd()) + "/"
+    here = f"{Path.cwd()}{os.sep}"
     return _plain(path.removeprefix(here))
 
 

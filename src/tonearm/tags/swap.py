@@ -93,7 +93,8 @@ def replace(
         with open(temp, "r+b") as made:
             os.fsync(made.fileno())
         how = "in-place" if in_place else "rename"
-        journal.write(sync=True, step="ready", path=path, target=target, temp=temp, how=how, **about, **kept)
+        places = {"path": path, "target": target, "temp": temp}
+        journal.write(sync=True, step="ready", how=how, set_times=times, **places, **about, **kept)
         now = os.stat(target)
         if (now.st_ino, now.st_dev, *fingerprint(now).values()) != (
             status.st_ino,
@@ -229,11 +230,14 @@ def _finish(record: dict[str, Any]) -> bool:
             return False
         with open(record["target"], "r+b") as file:
             now = patch.sha256_of(file)
-            if now in (record["before"], record["after"]):
-                return True  # not begun, or at its end: either is whole
-            if not _is_mixture(file, new, back):
-                return False
-            _pour(patch.patched(new, []), file, 0)
+            if now == record["before"]:
+                return True  # not begun: it is whole
+            if now != record["after"]:
+                if not _is_mixture(file, new, back):
+                    return False
+                _pour(patch.patched(new, []), file, 0)
+    if record.get("set_times"):
+        os.utime(record["target"], ns=tuple(record["set_times"]))
     return True
 
 
