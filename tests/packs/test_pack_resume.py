@@ -377,3 +377,24 @@ def test_a_really_full_disk(mixed, tmp_path):
         assert report["built"] + report["reused"] == 55
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_lock_file_that_nobody_holds_is_no_lock(music, tmp_path):
+    out = tmp_path / "p"
+    out.mkdir()
+    for left in ("", "999999999\n", "not a number"):
+        (out / ".lock").write_text(left)
+        build(tracks_of(music)[:2], out, small_plan(), root=music, workers=0)
+        assert listing(out) == FINISHED
+
+
+def test_segments_lie_in_order_however_many_workers_there_are(mixed, tmp_path):
+    """With `all` clips nobody knows beforehand where a row will lie, so workers append as they come."""
+    plan = small_plan(clip_seconds=0.25, per_track=0)
+    tracks = [track for track in tracks_of(mixed) if not track.id.endswith("5")]
+    for workers in (0, 2, 3):
+        build(tracks, tmp_path / f"p{workers}", plan, root=mixed, workers=workers)
+    assert hashes(tmp_path / "p0") == hashes(tmp_path / "p2") == hashes(tmp_path / "p3")
+    pack = open_pack(tmp_path / "p0")
+    assert len(pack) == 6 * (len(tracks) - len(pack.meta["failed"]))
+    assert pack.ids[:3].tolist() == ["song01#0", "song01#1", "song01#2"] or pack.tracks[0] == tracks[0].id

@@ -49,7 +49,9 @@ def build(
         str, typer.Option(metavar="N", help="Clips per track, or `all` that fit; more than one makes rows segments.")
     ] = "1",
     overlap: Annotated[float, typer.Option(help="Share of a clip that the next one has in common with it.")] = 0.0,
-    min_seconds: Annotated[float, typer.Option(help="Files with less sound than this are too short.")] = 0.5,
+    min_seconds: Annotated[
+        float | None, typer.Option(help="Files with less sound than this are too short.", show_default="0.5")
+    ] = None,
     prepare: Annotated[
         list[str] | None,
         typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from tonearm.packs._journal import Row, RowsFile, checksum
 from tonearm.packs.pack import PackError
 
 EXCERPTS = ("start", "middle")
+MIN_SECONDS = 0.5
 # A further clip of a track may lack this much at its end (30 s files are often some frames short of three 10 s clips).
 NEARLY = 0.95
 # The stamp of a file that is not there.
@@ -30,25 +32,28 @@ class Clips:
     """Which stretches of a track are looked at.
 
     `clip_seconds` None is the whole track. `per_track` 0 is as many as fit. `overlap` is the share of a clip that the
-    next one has in common with it. A file with less than `min_seconds` is refused.
+    next one has in common with it. A file with less than `min_seconds` is refused: half a second unless given, or the
+    clip where that is shorter.
     """
 
     clip_seconds: float | None = 30.0
     excerpt: str = "start"
     per_track: int = 1
     overlap: float = 0.0
-    min_seconds: float = 0.5
+    min_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if self.clip_seconds is not None and not self.clip_seconds > 0:
+        if self.clip_seconds is not None and not 0 < self.clip_seconds < math.inf:
             raise UsageError(f"a clip of {self.clip_seconds} s cannot be: give a length above 0")
+        if self.min_seconds is None:
+            object.__setattr__(self, "min_seconds", min(MIN_SECONDS, self.clip_seconds or MIN_SECONDS))
         if self.excerpt not in EXCERPTS:
             raise UsageError(f"excerpt {self.excerpt!r} is not one of {', '.join(EXCERPTS)}")
         if self.per_track < 0:
             raise UsageError("the number of clips per track is a whole number from 1, or all")
         if not 0 <= self.overlap < 1:
             raise UsageError(f"an overlap of {self.overlap} is not a share of a clip: 0 to below 1")
-        if self.min_seconds < 0:
+        if not self.min_seconds >= 0:
             raise UsageError("min_seconds cannot be below 0")
         if self.clip_seconds is None and (self.per_track != 1 or self.excerpt != "start"):
             raise UsageError("the whole track is one clip from its start: no excerpt, no further clips")
