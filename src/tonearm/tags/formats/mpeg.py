@@ -80,6 +80,9 @@ def _read(file: BinaryIO) -> Layout:
     if stop <= start:
         raise TagError("", "damaged", "there are tags but no sound in it")
     container = _container(file, start, stop)
+    if container == "AAC" and not start and "APEv2" not in places:
+        # With an ID3 tag in front several readers, mutagen among them, take it for an MP3 and fail.
+        raise TagError("", "unsupported", "a bare AAC stream has no tags of its own; in an M4A it would have")
     if start:
         places["ID3v2"] = (0, start)
     two, ape, one = (part(file, places.get(name)) for name in ("ID3v2", "APEv2", "ID3v1"))
