@@ -52,13 +52,14 @@ class AvReader:
         if context is None or not context.sample_rate or context.codec_tag in ("drms", "enca"):
             raise self._refusal(None)
         self.codec, self.sample_rate, self.channels = context.name, context.sample_rate, context.channels
+        self.position = 0
+        self._pieces = self._decode(0)
+        # The first frame knows the rate: that of HE-AAC can be half of the true one before anything is decoded.
+        self._rest = next(self._pieces, np.empty(0, np.float32))
         self.frames = self._promised()
         self.guess = self.frames or 0
         # Containers round to their clock and count the priming that decoders drop: not every missing frame is a cut.
         self.tolerance = round(0.1 * self.sample_rate)
-        self.position = 0
-        self._pieces = self._decode(0)
-        self._rest = np.empty(0, np.float32)
 
     def _open(self) -> None:
         self._window.seek(0)
@@ -136,7 +137,9 @@ class AvReader:
                 clock = grid.clock + round(begin / self.sample_rate / self._stream.time_base)
                 self._container.seek(clock, stream=self._stream, backward=True)
                 position = None  # the first frame says where the seek led
-        for frame in self._all_frames(packets):
+        for count, frame in enumerate(self._all_frames(packets)):
+            if count == 0 and grid is None:
+                self.sample_rate = frame.sample_rate
             if frame.sample_rate != self.sample_rate:
                 reason = f"the sample rate changes from {self.sample_rate} to {frame.sample_rate} Hz within the file"
                 raise AudioError(self._source.name, "not-audio", reason, hint="convert it to one rate")

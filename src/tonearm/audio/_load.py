@@ -110,7 +110,7 @@ def load(
     name = name_of(source)
     with _reader(source) as reader:
         rate = reader.sample_rate
-        to_rate = sample_rate or rate
+        to_rate = int(sample_rate or rate)
         start = round(start_seconds * to_rate)
         length = None if clip_seconds is None else round(clip_seconds * to_rate)
         first, stop = _input_window(start, length, rate, to_rate)
@@ -136,7 +136,7 @@ def _stream(source: Source, block_seconds: float, sample_rate: int | None, start
     name = name_of(source)
     with _reader(source) as reader:
         rate = reader.sample_rate
-        to_rate = sample_rate or rate
+        to_rate = int(sample_rate or rate)
         start = round(start_seconds * to_rate)
         first, _ = _input_window(start, None, rate, to_rate)
         reader.seek(first)

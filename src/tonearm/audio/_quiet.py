@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -54,3 +55,16 @@ def quiet() -> Iterator[None]:
             _inside -= 1
             if _inside == 0:
                 variable.value = _saved
+
+
+def _begin_anew() -> None:
+    """In a forked child: the threads that were inside, or held the lock, are not there."""
+    global _lock, _inside
+    _lock = threading.Lock()
+    if _inside:
+        _inside = 0
+        _stream()[0].value = _saved
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

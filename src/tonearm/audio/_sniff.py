@@ -77,7 +77,8 @@ _AV = (
     (0, b"wvpk", "wavpack"),
     (0, b"TTA1", "tta"),
     (0, b"MPCK", "musepack"),
-    (0, b"MP+", "musepack"),
+    (0, b"MP+\x07", "musepack"),
+    (0, b"MP+\x17", "musepack"),
     (0, b"DSD ", "dsf"),
     (0, b"FRM8", "dff"),
     (0, b"#!AMR", "amr"),
@@ -86,7 +87,7 @@ _AV = (
     (0, b"\x00\x00\x01\xba", "mpeg"),
     (0, b"\x0b\x77", "ac3"),
     (0, bytes.fromhex("7ffe8001"), "dts"),
-    (0, b"TAK", "tak"),
+    (0, b"tBaK", "tak"),
 )
 
 
@@ -137,6 +138,6 @@ def sniff(file: BinaryIO) -> Kind | None:
     at = _mp3.find_chain(head, links=5)
     if at is not None:
         return Kind("mp3", "sound", start + at)
-    if len(head) > 189 and head[0] == 0x47 and head[188] == 0x47:
+    if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:
         return Kind("mpegts", "av")
     return None
