@@ -19,7 +19,7 @@ import soundfile
 from pack_helpers import command, hashes, listing, small_plan, tone, tracks_of
 
 from tonearm import packs
-from tonearm.packs import PackError, _journal, build, open_pack, verify
+from tonearm.packs import PackError, _finish, _journal, build, open_pack, verify
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs signals and fork")
 FINISHED = ["build.json", "features.npy", "pack.json", "tracks.csv"]
@@ -247,6 +247,23 @@ def test_a_finished_pack_takes_in_what_is_new_and_drops_what_is_gone(music, tmp_
     build(tracks_of(root), tmp_path / "whole", plan, root=root, workers=0)
     assert hashes(out) == hashes(tmp_path / "whole")
     assert (out / "build.json").read_bytes() == (tmp_path / "whole" / "build.json").read_bytes()
+
+
+def test_what_was_arranged_for_other_tracks_does_not_come_along(music, tmp_path, monkeypatch):
+    """Killed just before the step into place, then the new file is gone again and the labels are others."""
+    tracks, plan, out = tracks_of(music), small_plan(), tmp_path / "p"
+    build(tracks[1:], out, plan, root=music, workers=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(_finish, "write_json", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            build(tracks, out, plan, root=music, workers=0)
+    assert (out / ".build" / "features.npy").exists()
+    relabelled = [packs.Track(id=track.id, genre="jazz", path=track.path) for track in tracks[1:]]
+    report = build(relabelled, out, plan, root=music, workers=0)
+    assert (report.built, report.reused, report.unchanged) == (0, 23, False)
+    build(relabelled, tmp_path / "whole", plan, root=music, workers=0)
+    assert hashes(out) == hashes(tmp_path / "whole")
+    assert verify(out) == []
 
 
 def test_damage_in_the_old_pack_is_not_carried_into_the_new_one(music, tmp_path):

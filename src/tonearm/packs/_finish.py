@@ -84,6 +84,8 @@ def finish(state: State) -> int | None:
     old_meta = read_json(state.folder / "pack.json") if state.reused else {}
     unchanged = bool(state.reused) and _is_old_array(sources, old_meta)
     working.mkdir(exist_ok=True)
+    # What a build that was killed just here had arranged may be of other tracks: it must not come along.
+    (working / "features.npy").unlink(missing_ok=True)
     shape = (len(sources), *state.rows.shape)
     if unchanged:
         array_sha = old_meta["sha256"]["features.npy"]
@@ -116,7 +118,6 @@ def _is_file(path: Path, sha256: str) -> bool:
 
 def _arrange(state: State, sources: list[tuple[bool, Row]], shape: tuple[int, ...]) -> str:
     """Bring the rows into the order of the dataset and return the sha256 of the array's file."""
-    (state.working / "features.npy").unlink(missing_ok=True)
     slots = [row.slot for _, row in sources]
     ascending = all(a < b for a, b in pairwise(slots))
     if any(old for old, _ in sources) or not ascending:
