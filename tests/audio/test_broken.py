@@ -223,6 +223,23 @@ def test_mp3_with_a_hole_of_zeros_keeps_what_is_before(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "AU", "FLAC", "OGG"])
+def test_a_tag_behind_the_sound_is_no_damage(container):
+    data = encode(music(2, 22050), 22050, container)
+    tag = b"TAG" + b"Title".ljust(125, b"\0")
+    wave = audio.load(data + tag)
+    assert wave.warnings == ()
+    n = len(audio.load(data).samples)
+    assert n <= len(wave.samples) <= n + (len(tag) if container == "AU" else 0)
+
+
+def test_a_stream_chained_behind_is_mentioned():
+    data = encode(music(2, 22050), 22050, "OGG")
+    wave = audio.load(data + encode(music(1, 22050, seed=1), 22050, "OGG"))
+    assert wave.seconds == 2
+    assert "chained" in wave.warnings[0]
+
+
 @pytest.mark.parametrize("claimed", [0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000])
 def test_wav_from_a_pipe_has_no_length_and_is_not_cut(claimed):
     """Programs that cannot go back to the header leave a size in it that means nothing."""

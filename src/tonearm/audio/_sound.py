@@ -112,8 +112,12 @@ class SoundReader:
         file.seek(self._source.size - tail)
         page = file.read(tail)
         at = page.rfind(b"OggS")
-        if at < 0 or at + 6 > len(page) or not page[at + 5] & 4:
+        file.seek(self._kind.start)
+        first = file.read(18)
+        if at < 0 or at + 18 > len(page) or not page[at + 5] & 4:
             self.damage = "the last page of the stream is missing"
+        elif page[at + 14 : at + 18] != first[14:18]:
+            self.damage = "another stream is chained behind the first, and not read"
 
     def _look_at_header(self) -> None:
         """WAV, AIFF and AU say how many bytes they hold; libsndfile notes where that is more than there is."""
@@ -178,9 +182,11 @@ class SoundReader:
         try:
             count = len(self._file.read(len(block), dtype="float32", out=block))
         except soundfile.LibsndfileError as error:
-            self.damage = self.damage or f"the decoder gave up ({error.error_string.strip() or 'damaged data'})"
             count = min(max(self._file.tell() - self.position, 0), len(block))
-            count = count or self._decode_before_damage(block)
+            # Once all that was promised is there, what stands behind it is a tag, and no damage.
+            if self.frames is None or self.position + count < self.frames:
+                self.damage = self.damage or f"the decoder gave up ({error.error_string.strip() or 'damaged data'})"
+                count = count or self._decode_before_damage(block)
         self.position += count
         return count
 
