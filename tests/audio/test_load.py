@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -92,6 +93,24 @@ def test_real_mp3s_are_soxr_of_soundfile(shared_data):
         samples, rate = soundfile.read(path, dtype="float32")
         expected = soxr.resample(samples.mean(axis=1), rate, 22050, quality="HQ")
         np.testing.assert_allclose(audio.load(path, sample_rate=22050).samples, expected, atol=1e-6)
+
+
+def test_reading_costs_little_more_than_soundfile_and_soxr_alone(tmp_path):
+    """Within a tenth when measured in peace; the limit leaves room for a busy machine."""
+    path = tmp_path / "a.mp3"
+    path.write_bytes(encode(music(30, 44100), 44100, "MP3"))
+
+    def plain() -> np.ndarray:
+        samples, rate = soundfile.read(path, dtype="float32")
+        return soxr.resample((samples[:, 0] + samples[:, 1]) * np.float32(0.5), rate, 22050, quality="HQ")
+
+    costs: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(6):
+        for ours in (True, False):
+            start = time.process_time()
+            audio.load(path, sample_rate=22050) if ours else plain()
+            costs[ours].append(time.process_time() - start)
+    assert min(costs[True]) < 1.25 * min(costs[False])
 
 
 # --- sources

@@ -27,7 +27,7 @@ class Opened(NamedTuple):
     name: str
     file: BinaryIO
     size: int
-    path: bytes | None
+    path: bytes | str | None
 
 
 def name_of(source: Source) -> str:
@@ -49,11 +49,16 @@ def opened(source: Source) -> Iterator[Opened]:
     elif isinstance(source, str | os.PathLike):
         file = _open_path(source, name)
         with file:
-            yield _checked(Opened(name, file, os.fstat(file.fileno()).st_size, os.fsencode(source)))
+            yield _checked(Opened(name, file, os.fstat(file.fileno()).st_size, _native(source)))
     elif hasattr(source, "read"):
         yield _checked(_from_file(source, name))
     else:
         raise UsageError(f"{type(source).__name__} is no path, no bytes and no binary file")
+
+
+def _native(path: str | os.PathLike) -> bytes | str:
+    """A path as libsndfile wants it: bytes, for names that are no UTF-8, but on Windows text."""
+    return os.fspath(path) if os.name == "nt" else os.fsencode(path)
 
 
 def _checked(source: Opened) -> Opened:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import os
 import pickle
 import select
@@ -199,6 +200,7 @@ def _tend(control: socket.socket, function: Callable) -> None:
     """The nursery's life: fork when asked (`f` and a pipe), collect when asked (`e` and a pid), kill all at the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    gc.freeze()  # what the parent left to collect is not ours to finalize, and its pages stay shared
     children: set[int] = set()
     try:
         while True:
