@@ -89,6 +89,17 @@ class SideBySide(nn.Module):
         return torch.cat([self.one(x), self.other(x)], 1)
 
 
+class Coarser(nn.Module):
+    """(batch, rows, frames) to the maxima of rectangles of it."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(size)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.pool(x.unsqueeze(1)).squeeze(1)
+
+
 @net("cnn-rnn", feature={"kind": "logmel", "hop_length": 1024})
 def cnn_rnn(
     shape: tuple[int, ...],
@@ -121,5 +132,5 @@ def cnn_rnn(
         step = shrunk(pool, rows), shrunk(pool, frames)
         looking += [nn.ReLU(), nn.MaxPool2d(step), nn.Dropout(dropout)]
         channels, rows, frames = width, rows // step[0], frames // step[1]
-    body = SideBySide(nn.Sequential(*looking, nn.Flatten()), nn.Sequential(nn.MaxPool2d(size), reading))
+    body = SideBySide(nn.Sequential(*looking, nn.Flatten()), nn.Sequential(Coarser(size), reading))
     return Net(body, nn.Linear(channels * rows * frames + 2 * units, n_classes))

@@ -27,9 +27,11 @@ class Spectrum(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         around = self.n_fft // 2
         samples = functional.pad(x.squeeze(1).float(), (around, around))
-        parts = torch.view_as_real(
-            torch.stft(samples, self.n_fft, self.hop_length, window=self.window, center=False, return_complex=True)
-        )
+        how = {"n_fft": self.n_fft, "hop_length": self.hop_length, "window": self.window, "center": False}
+        if torch.jit.is_tracing():  # the way to ONNX knows no complex numbers, which torch would rather return
+            parts = torch.stft(samples, **how, return_complex=False)
+        else:
+            parts = torch.view_as_real(torch.stft(samples, **how, return_complex=True))
         decibels = 10 * torch.log10((parts * parts).sum(-1).clamp(min=1e-10))
         middle = decibels.mean((1, 2), keepdim=True)
         away = decibels - middle
