@@ -277,6 +277,13 @@ def test_a_header_that_lies_takes_no_memory():
     assert wave.warnings
 
 
+@pytest.mark.parametrize("rate", [1, 7, 999, 2_000_000, 2**31 - 1])
+def test_a_rate_that_no_sound_has_is_refused(rate):
+    data = bytearray(encode(music(1, 8000, 1), 8000, "WAV"))
+    data[24:28] = struct.pack("<I", rate)
+    assert code_of(bytes(data), sample_rate=22050) == "not-audio"
+
+
 def test_every_cut_and_every_flipped_byte_is_survived(capfd):
     """Whatever comes in: a waveform or an AudioError, nothing else, nothing printed."""
     rng = np.random.default_rng(0)

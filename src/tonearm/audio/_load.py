@@ -18,6 +18,8 @@ from tonearm.errors import UsageError
 
 # What a header claims is believed up to this many samples at once (256 MB); beyond, memory grows as sound is found.
 _BELIEVED = 1 << 26
+# What headers may say. Beyond, resampling would fill any memory because of one damaged byte.
+_RATES = range(1000, 1_000_001)
 # Of the lower of both rates, on each side of an excerpt: the resampler's filter reaches some 100 samples.
 _CONTEXT_SAMPLES = 512
 
@@ -41,6 +43,9 @@ def _reader(source: Source) -> Iterator:
         except OSError as error:  # the disk, not the content
             raise AudioError(file.name, "unreadable", error.strerror or str(error)) from None
         try:
+            if reader.sample_rate not in _RATES:
+                reason = f"the header says {reader.sample_rate} samples per second, which no sound has"
+                raise AudioError(file.name, "not-audio", reason, hint="it may be damaged: convert it, or get it again")
             yield reader
         finally:
             reader.close()
