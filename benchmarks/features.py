@@ -28,6 +28,8 @@ from typing import Any
 # Before numpy is imported, here and in every child: work is spread over files, not over the threads of one product.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 os.environ.update(dict.fromkeys(THREADS, "1"))
+# What is installed has its bytecode beside it; a checkout that may not write it would be compiled at every start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import numpy as np  # noqa: E402
 
