@@ -46,8 +46,11 @@ def need_sklearn() -> None:
         )
 
 
-def from_pack(pack: Pack, table: TrackTable) -> Quick:
-    """Rows of a pack as vectors: as they are, or statistics of spectra, each track cut into three segments."""
+def from_pack(pack: Pack, table: TrackTable, change: Callable[[np.ndarray], np.ndarray] | None = None) -> Quick:
+    """Rows of a pack as vectors: as they are, or statistics of spectra, each track cut into three segments.
+
+    `change` is applied to blocks of spectra (rows, bands, frames) before.
+    """
     features = pack.features
     if features.ndim == 2:
         return Quick(table, np.asarray(features, np.float32), "the pack's own columns")
@@ -60,6 +63,7 @@ def from_pack(pack: Pack, table: TrackTable) -> Quick:
     blocks = []
     for start in range(0, len(features), 128):
         block = np.asarray(features[start : start + 128], np.float32)
+        block = change(block) if change else block
         blocks.append(np.stack([statistics(block[:, :, a:b], rate) for a, b in pairwise(edges)], axis=1))
     values = np.concatenate(blocks)
     if cut:
@@ -75,27 +79,29 @@ def from_segments(table: TrackTable, values: np.ndarray, what: str) -> Quick:
     return Quick(rows, values.reshape(tracks * segments, -1).astype(np.float32), what)
 
 
-def usable(quick: Quick, *, least_per_genre: int = 2) -> Quick:
+def usable(quick: Quick, *, least_per_genre: int = 2, drop_columns: bool = True) -> Quick:
     """Without tracks that have no genre or of whose genre there are fewer than two, and without broken columns."""
     table = quick.table
     genres, counts = np.unique(table.genre, return_counts=True)
     kept = np.isin(table.genre, genres[(counts >= least_per_genre) & (genres != "")])
     finite = np.isfinite(quick.values)
     # A column that is broken in many rows is dropped, a row that is broken in a good column is.
-    columns = finite.mean(axis=0) > 0.9
-    columns &= np.nanstd(np.where(finite, quick.values, np.nan), axis=0) > 0 if len(finite) else columns
+    columns = np.ones(finite.shape[1], bool)
+    if drop_columns and len(finite):
+        columns = finite.mean(axis=0) > 0.9
+        filled = np.where(finite, quick.values, quick.values[finite].mean() if finite.any() else 0.0)
+        columns &= np.ptp(filled, axis=0) > 0
     broken = np.unique(table.row_track[~finite[:, columns].all(axis=1)])
     kept[broken] = False
     return subset(replace(quick, values=quick.values[:, columns]), np.flatnonzero(kept))
 
 
-def subset(quick: Quick, tracks: np.ndarray) -> Quick:
+def subset_table(table: TrackTable, tracks: np.ndarray) -> TrackTable:
     """Some of the tracks with all their rows."""
-    table = quick.table
     place = np.full(len(table), -1)
     place[tracks] = np.arange(len(tracks))
-    rows = np.flatnonzero(place[table.row_track] >= 0)
-    smaller = TrackTable(
+    rows = place[table.row_track] >= 0
+    return TrackTable(
         name=table.name,
         ids=table.ids[tracks],
         genre=table.genre[tracks],
@@ -106,7 +112,12 @@ def subset(quick: Quick, tracks: np.ndarray) -> Quick:
         row_track=place[table.row_track[rows]],
         extra={name: values[tracks] for name, values in table.extra.items()},
     )
-    return Quick(smaller, quick.values[rows], quick.what)
+
+
+def subset(quick: Quick, tracks: np.ndarray) -> Quick:
+    """Some of the tracks (ascending indices) with their values."""
+    rows = np.isin(quick.table.row_track, tracks)
+    return Quick(subset_table(quick.table, tracks), quick.values[rows], quick.what)
 
 
 def at_most(quick: Quick, rows: int, *, seed: int = 0) -> Quick:

@@ -24,7 +24,7 @@ def assign(groups: np.ndarray, labels: np.ndarray, fractions: Sequence[float], s
     order = random.permutation(len(counts))
     # Large before small, but only roughly: where all groups differ in size, a strict order would make one split of
     # all seeds, and repeated folds that do not differ say nothing of how far a figure moves.
-    weight = counts[order].std(axis=1) * random.uniform(0.7, 1.3, len(counts))
+    weight = counts[order].std(axis=1) * random.uniform(0.85, 1.15, len(counts))
     order = order[np.argsort(-weight, kind="stable")]
     # Share of each genre that each part has got, over the share that it should have: all ones would be perfect.
     wanted = fractions[:, None] * counts.sum(axis=0)
