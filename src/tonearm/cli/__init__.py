@@ -19,7 +19,7 @@ class Entry(NamedTuple):
     example: str
 
 
-GROUPS = ("Music", "Data", "Honesty", "Housekeeping")
+GROUPS = ("Music", "Data", "Models", "Honesty", "Housekeeping")
 
 COMMANDS: dict[str, Entry] = {
     "tag": Entry("tag", "Music", "Write genres into files: plan, look, apply, and take it back to the byte.",
@@ -30,6 +30,16 @@ COMMANDS: dict[str, Entry] = {
                   "tonearm data verify gtzan:~/data/genres"),
     "features": Entry("features", "Data", "List the features, or compute one from a file.",
                       "tonearm features compute song.mp3 --feature mfcc -o song.npy"),
+    "recipes": Entry("recipes", "Models",
+                     "List the systems that can be trained, what they claim, and what is wrong with the claims.",
+                     "tonearm recipes show njupt-cnn2d"),
+    "train": Entry("train", "Models", "Train a recipe on a dataset or pack, into a run folder.",
+                   "tonearm train njupt-cnn2d --data packs/mine -o runs/first"),
+    "reproduce": Entry("reproduce", "Models",
+                       "Train systems as published and under honest protocols, claims beside measurements.",
+                       "tonearm reproduce svm-mfcc --data packs/mine -o reproduction"),
+    "runs": Entry("runs", "Models", "List runs with their figures, how far they are, and what failed.",
+                  "tonearm runs runs/"),
     "audit": Entry("audit", "Honesty", "Find what fools you: duplicates, leaks, doubtful labels, inflated figures.",
                    "tonearm audit packs/mine --html audit.html"),
     "split": Entry("split", "Honesty", "Make, show and check splits by a named protocol.",

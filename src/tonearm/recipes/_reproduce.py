@@ -1,0 +1,231 @@
+"""Systems trained as published and under honest protocols, with what their authors claim beside what was measured."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tonearm import runs
+from tonearm.errors import TonearmError
+from tonearm.protocols import registry
+from tonearm.recipes import _load
+from tonearm.recipes._many import run_seeds
+from tonearm.recipes._material import Material, open_material
+from tonearm.recipes._prepare import quicker
+from tonearm.recipes._run import Options, run
+from tonearm.recipes._schema import Recipe
+
+HONEST = ("track", "artist", "official")
+
+
+def reproduce(
+    names: Sequence[str],
+    data: str,
+    out: str | Path,
+    options: Options,
+    *,
+    protocols: Sequence[str] = (),
+    seeds: int = 1,
+    settings: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """A row per recipe: its claim, and a result per protocol. What fails is told in its place and stops nothing.
+
+    Runs that are finished under `out` are not made again, so a stopped reproduction goes on where it was.
+    """
+    rows = []
+    for number, name in enumerate(names, 1):
+        if not options.quiet:
+            print(f"[{number}/{len(names)}] {name}", file=sys.stderr, flush=True)
+        recipe = _load.get(name)
+        row: dict[str, Any] = {
+            "recipe": name,
+            "system": recipe.system.model_dump(),
+            "claim": recipe.claim.model_dump() if recipe.claim else None,
+            "published": dict(recipe.published),
+            "caveats": list(recipe.caveats),
+            "data": data,
+            "error": None,
+            "results": [],
+        }
+        rows.append(row)
+        try:
+            recipe, notes = _changed(recipe, settings or {})
+            recipe = quicker(recipe) if options.quick else recipe
+            material = open_material(
+                recipe, data, adapt=options.adapt, quiet=options.quiet,
+                workers=options.workers,
+            ).noted(*notes)  # fmt: skip
+            row["data"] = material.name
+            wanted = [(protocol, False) for protocol in protocols] or protocols_for(recipe, material)
+        except Exception as error:
+            row["error"] = _told(error)
+            _say(options, f"  {row['error']['message']}")
+            continue
+        for protocol, as_published in wanted:
+            result = _one(recipe, data, Path(out) / name, material, options, protocol, as_published, seeds)
+            row["results"].append(result)
+            _say(options, f"  {line(result)}")
+    runs.write_json(Path(out) / "reproduction.json", rows)
+    return rows
+
+
+def protocols_for(recipe: Recipe, material: Material) -> list[tuple[Any, bool]]:
+    """The protocol of the claim (true where there is one), then the honest ones that the data allows."""
+    table, published = material.table, dict(recipe.published)
+    found: list[tuple[Any, bool]] = [(published, recipe.claim is not None)]
+    parts = set(table.split.tolist()) - {""}
+    for name in HONEST:
+        if published == {"name": name}:
+            continue
+        if name == "artist" and not (table.artist != "").any():
+            continue
+        if name == "official" and not ({"train", "training"} & parts and len(parts) > 1):
+            continue
+        found.append((name, False))
+    return found
+
+
+def _changed(recipe: Recipe, settings: Mapping[str, Any]) -> tuple[Recipe, list[str]]:
+    """The recipe with settings that it takes, and sentences that tell them; what a classical model has no use for
+    (epochs, say) is left out, because one command serves all recipes."""
+    from tonearm.recipes._prepare import is_classical
+
+    classical = is_classical(recipe.model["kind"]) or recipe.untrained
+    notes, used = [], {}
+    for path, value in settings.items():
+        section, _, key = path.partition(".")
+        if section == "training" and classical:
+            continue
+        old = (recipe.config().get(section) or {}).get(key, "the default")
+        if old != value:
+            used[path] = value
+            notes.append(f"{path} {value} instead of {old}")
+    return (_load.changed(recipe, used) if used else recipe), notes
+
+
+def _one(
+    recipe: Recipe, data: str, folder: Path, material: Material, options: Options, protocol: Any, as_published: bool,
+    seeds: int,
+) -> dict[str, Any]:  # fmt: skip
+    name = protocol if isinstance(protocol, str) else protocol["name"]
+    result: dict[str, Any] = {"protocol": name, "as_published": as_published, "leaky": registry.get(name).leaky}
+    own = replace(options, protocol=protocol, leaky_on_purpose=True)
+    where = folder / (name if isinstance(protocol, str) else f"published-{name}")
+    try:
+        if seeds > 1:
+            found = run_seeds(recipe, data, where, range(seeds), own, material=material)
+            parts = found["parts"]
+        else:
+            found = runs.describe(run(recipe, data, where, own, material=material))
+            parts = found["figures"]
+    except Exception as error:
+        return {**result, "error": _told(error)}
+    part = "test" if "test" in parts else "valid"
+    keys = ("n", "accuracy", "interval", "f1_macro", "sd_over_seeds", "by_seed")
+    return {
+        **result,
+        "part": part,
+        **{key: parts[part][key] for key in keys if key in parts[part]},
+        "seeds": seeds,
+        "seconds": found["seconds"],
+        "parameters": found["parameters"],
+        "adapted": found["adapted"],
+        "quick": found["quick"],
+        "chosen_on": found.get("chosen_on"),
+        "folder": str(where),
+        "error": None,
+    }
+
+
+def _told(error: Exception) -> dict[str, str]:
+    if isinstance(error, TonearmError):
+        return {"code": error.code, "message": error.message, "hint": error.hint}
+    return {"code": "bug", "message": f"{type(error).__name__}: {error}", "hint": "please report this"}
+
+
+def _say(options: Options, text: str) -> None:
+    if not options.quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+def line(result: Mapping[str, Any]) -> str:
+    """One result in words."""
+    name = _name(result)
+    if result["error"]:
+        return f"{name}: {result['error']['message']}"
+    return f"{name}: {figure(result)} on {result['part']}" + (", adapted" if result["adapted"] else "")
+
+
+def figure(result: Mapping[str, Any]) -> str:
+    """Accuracy with its interval and n, and the deviation over seeds where there are several."""
+    low, high = result["interval"]
+    spread = result.get("sd_over_seeds")
+    seeds = f", ± {100 * spread:.1f} over {result['seeds']} seeds" if spread is not None else ""
+    return f"{100 * result['accuracy']:.1f} % [{100 * low:.1f}, {100 * high:.1f}], n = {result['n']}{seeds}"
+
+
+def _name(result: Mapping[str, Any]) -> str:
+    marks = [word for word, holds in (("as published", result["as_published"]), ("leaky", result["leaky"])) if holds]
+    return result["protocol"] + (f" ({', '.join(marks)})" if marks else "")
+
+
+def why(row: Mapping[str, Any]) -> str:
+    """One sentence on why the claim and our figures differ, from what is known of both."""
+    good = [result for result in row["results"] if not result["error"]]
+    if not good:
+        reason = row["error"] or next((r["error"] for r in row["results"] if r["error"]), None)
+        return f"Could not be run: {reason['message']}." if reason else "Not run."
+    adapted = f" Adapted: {'; '.join(good[0]['adapted'])}." if good[0]["adapted"] else ""
+    claim = row["claim"]
+    if claim is None or claim["metric"] != "accuracy":
+        return f"No accuracy is claimed.{adapted}"
+    first = good[0]
+    low, high = first["interval"]
+    gap = 100 * (first["accuracy"] - claim["value"])
+    if low <= claim["value"] <= high:
+        return f"The claim lies within our interval under the protocol of the claim.{adapted}"
+    reasons = []
+    if first["adapted"]:
+        reasons.append("ours runs on the nearest that the pack allows")
+    if first["leaky"]:
+        reasons.append("pieces of one song stand on both sides in this protocol")
+    if row["caveats"]:
+        reasons.append(row["caveats"][0].rstrip("."))
+    how = "higher" if gap > 0 else "lower"
+    return f"Ours is {abs(gap):.0f} points {how}: {'; '.join(reasons) or 'the report leaves details open'}.{adapted}"
+
+
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as a table, a line per recipe and protocol."""
+    lines = [
+        "| recipe | claim | protocol | accuracy [95 % interval], n | part | seeds | training | why they differ |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        claim = row["claim"]
+        told = f"{100 * claim['value']:.4g} % ({claim['dataset']}, {claim['protocol']})" if claim else "none"
+        if claim and claim["metric"] != "accuracy":
+            told += f" {claim['metric']}"
+        cells = [f"`{row['recipe']}`", told]
+        if not row["results"]:
+            lines.append(_row([*cells, "", "not run", "", "", "", why(row)]))
+        for number, result in enumerate(row["results"]):
+            before = cells if number == 0 else ["", ""]
+            last = why(row) if number == 0 else ""
+            if result["error"]:
+                lines.append(_row([*before, _name(result), f"not run: {result['error']['message']}", "", "", "", last]))
+                continue
+            seconds = result["seconds"] or 0.0
+            training = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+            shown = figure(result) + (" (adapted)" if result["adapted"] else "")
+            lines.append(
+                _row([*before, _name(result), shown, result["part"], str(result["seeds"]), training, last])
+            )  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
