@@ -6,7 +6,6 @@ for a recurrent layer of 300 steps. The older one writes the STFT and the LSTM a
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import warnings
@@ -104,6 +103,9 @@ def export(
         sample_rate = sample_rate or feature.sample_rate
         if n_samples is None or sample_rate is None:
             raise UsageError("a net with its feature is exported for one length", hint="give n_samples and sample_rate")
+        if not feature.has_batch:
+            hint = "export the net alone: leave the feature out and give its shape"
+            raise TonearmError(f"the feature {feature.kind!r} has no form in ONNX", hint=hint, code="export")
         size: tuple[int, ...] = (n_samples,)
         name = "waveform"
     elif shape is not None:
@@ -131,12 +133,11 @@ def _traced(whole: nn.Module, example: torch.Tensor, name: str, about: Mapping[s
     names = ["probabilities", "embedding"]
     file = io.BytesIO()
     try:
-        with contextlib.suppress(AttributeError):  # where it fails, it would print the whole graph
-            torch._C._jit_set_onnx_log_enabled(False)
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of the older exporter and of what it counts as constant: as intended
             torch.onnx.export(
                 whole, (example,), file, input_names=[name], output_names=names, opset_version=OPSET, dynamo=False,
+                verbose=False,  # else it prints the whole graph where it fails
                 dynamic_axes={each: {0: "batch"} for each in (name, *names)},
             )  # fmt: skip
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError) as error:

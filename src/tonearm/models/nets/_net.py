@@ -35,17 +35,23 @@ registry: Registry[Callable[..., Net]] = Registry("net", "tonearm.models.nets")
 
 
 def net(
-    name: str, *, feature: Mapping[str, Any] | None = None, scratch: Mapping[str, Any] | None = None
+    name: str,
+    *,
+    feature: Mapping[str, Any] | None = None,
+    scratch: Mapping[str, Any] | None = None,
+    small: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Net]], Callable[..., Net]]:
     """Register a builder: a function of (shape, n_classes) and keywords, which are the network's whole config.
 
     `feature` is the config of the feature that it was made for (log-mel unless told). `scratch` are the keywords with
-    which it needs no file of weights: how it is built where its weights are read from a checkpoint anyway.
+    which it needs no file of weights: how it is built where its weights are read from a checkpoint anyway. `small`
+    are keywords that make it quick to try.
     """
 
     def register(build: Callable[..., Net]) -> Callable[..., Net]:
         build.feature = dict(feature or {"kind": "logmel"})
         build.scratch = dict(scratch or {})
+        build.small = dict(small or {})
         return registry.add(name)(build)
 
     return register

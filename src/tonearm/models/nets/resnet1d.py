@@ -33,7 +33,9 @@ class Block(nn.Module):
         return self.after(self.body(x) + self.around(x))
 
 
-@net("resnet1d", feature={"kind": "raw"})
+@net(
+    "resnet1d", feature={"kind": "raw"}, small={"first": 16, "filters": (16, 16, 32, 32, 32, 32, 32, 64)}
+)  # fmt: skip
 def resnet1d(
     shape: tuple[int, ...],
     n_classes: int,

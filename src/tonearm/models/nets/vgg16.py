@@ -39,12 +39,13 @@ class Picture(nn.Module):
 class Vgg(nn.Module):
     """The thirteen convolutions, under the names of the public weight files: (batch, 3, …) to (batch, width)."""
 
-    def __init__(self, rows: int, frames: int) -> None:
+    def __init__(self, rows: int, frames: int, share: float = 1.0) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 3
-        for width in LAYOUT:
-            if width:
+        for full in LAYOUT:
+            if full:
+                width = max(1, round(full * share))
                 layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
                 channels = width
             else:
@@ -104,6 +105,12 @@ def load_vgg(vgg: Vgg, path: str | Path) -> None:
     vgg.load_state_dict({name: found[name].float() for name in wanted})
 
 
+def _share(width: float) -> float:
+    if not isinstance(width, (int, float)) or not 0 < width <= 1:
+        raise UsageError(f"width is a share of VGG16's widths, above 0 to 1, not {width!r}")
+    return width
+
+
 def _started(vgg: Vgg, weights: str | None, trainable: int) -> None:
     """Weights from a file, or none on request; then only the last `trainable` convolutions learn."""
     if weights is None:
@@ -124,13 +131,14 @@ def _started(vgg: Vgg, weights: str | None, trainable: int) -> None:
         layer.requires_grad_(False)
 
 
-@net("vgg16", scratch={"weights": SCRATCH})
+@net("vgg16", scratch={"weights": SCRATCH}, small={"width": 0.125})
 def vgg16(
     shape: tuple[int, ...],
     n_classes: int,
     *,
     weights: str | None = None,
     trainable: int | None = None,
+    width: float = 1.0,
     picture_as: str = "grey",
     hidden: Sequence[int] = (16,),
     dropout: float = 0.3,
@@ -138,14 +146,14 @@ def vgg16(
     """The convolutions of VGG16, the last four of which learn, a dense layer of 16, dropout.
 
     `weights` is the path of the public weights of ImageNet, or "scratch": then all convolutions learn unless
-    `trainable` says how many. `picture_as` is grey or colours.
+    `trainable` says how many. `picture_as` is grey or colours. `width` makes all layers narrower (from scratch only).
     """
     rows, frames = picture(shape)
     one_of("picture_as", picture_as, PICTURES)
-    vgg = Vgg(rows, frames)
+    vgg = Vgg(rows, frames, _share(width))
     _started(vgg, weights, (13 if weights == SCRATCH else 4) if trainable is None else trainable)
-    more, width = dense(vgg.width, hidden, dropout=dropout)
-    return Net(nn.Sequential(Picture(picture_as == "colours"), vgg, *more), nn.Linear(width, n_classes))
+    more, size = dense(vgg.width, hidden, dropout=dropout)
+    return Net(nn.Sequential(Picture(picture_as == "colours"), vgg, *more), nn.Linear(size, n_classes))
 
 
 class Smaller(nn.Module):
@@ -195,6 +203,7 @@ def _first_stage(path: str | Path, body: nn.Module, head: nn.Module) -> None:
     "vgg16-progressive",
     feature={"kind": "logmel", "n_mels": 84, "frames": 200},
     scratch={"weights": SCRATCH, "start": SCRATCH},
+    small={"width": 0.125},
 )
 def vgg16_progressive(
     shape: tuple[int, ...],
@@ -203,6 +212,7 @@ def vgg16_progressive(
     stage: int = 1,
     weights: str | None = None,
     start: str | None = None,
+    width: float = 1.0,
     picture_as: str = "grey",
     new_filters: int = 16,
     hidden: Sequence[int] = (16,),
@@ -219,11 +229,11 @@ def vgg16_progressive(
     if stage not in (1, 2):
         raise UsageError(f"stage is 1 or 2, not {stage!r}")
     one_of("picture_as", picture_as, PICTURES)
-    vgg = Vgg(rows // 2, frames // 2)
+    vgg = Vgg(rows // 2, frames // 2, _share(width))
     _started(vgg, weights if stage == 1 else SCRATCH, 0)
-    more, width = dense(vgg.width, hidden, dropout=dropout)
+    more, size = dense(vgg.width, hidden, dropout=dropout)
     front = Smaller() if stage == 1 else NewLayers(new_filters)
-    body, head = nn.Sequential(Picture(picture_as == "colours"), front, vgg, *more), nn.Linear(width, n_classes)
+    body, head = nn.Sequential(Picture(picture_as == "colours"), front, vgg, *more), nn.Linear(size, n_classes)
     if stage == 2 and start is None:
         raise TonearmError(
             "the second stage begins with the first one, and none was given",
