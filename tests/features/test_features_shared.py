@@ -214,3 +214,18 @@ def test_half_precision_around_the_torch_way_changes_nothing(waveform):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         got = feature.batch(clips, RATE)
     assert torch.equal(got, feature.batch(clips, RATE))
+
+
+def test_very_long_windows(waveform):
+    librosa = pytest.importorskip("librosa")
+    feature = features.create("stft", n_fft=1 << 15, hop_length=1 << 9)
+    expected = np.abs(librosa.stft(waveform.samples, n_fft=1 << 15, hop_length=1 << 9))
+    np.testing.assert_allclose(feature(waveform), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"n_fft": 10**11}, {"n_mels": 10**9}, {"n_mels": 9999, "n_fft": 1 << 20}, {"sample_rate": 10**9}]
+)
+def test_what_no_memory_holds_is_refused(keywords):
+    with pytest.raises(UsageError):
+        features.create("logmel", **keywords)

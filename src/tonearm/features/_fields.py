@@ -24,15 +24,15 @@ class Refused(Exception):
     """Why a value is refused, as the end of a sentence: "n_mels must be ..."."""
 
 
-def whole(default: int | None, meaning: str, *, least: int = 1, optional: bool = False) -> Any:
-    """A whole number of at least `least`; None too where `optional`."""
+def whole(default: int | None, meaning: str, *, least: int = 1, most: int = 1 << 20, optional: bool = False) -> Any:
+    """A whole number from `least` to `most`, which no sensible value reaches; None too where `optional`."""
 
     def check(value: Any) -> int | None:
         if value is None and optional:
             return None
         number = _number(value)
-        if number is None or number != int(number) or number < least:
-            raise Refused(f"a whole number of at least {least}" + (" or null" if optional else ""))
+        if number is None or number != int(number) or not least <= number <= most:
+            raise Refused(f"a whole number from {least} to {most}" + (" or null" if optional else ""))
         return int(number)
 
     return _field(default, meaning, check)

@@ -19,9 +19,14 @@ from tonearm.features._mel import Mel, blocks
 
 Array = Any
 
-BLOCK = 64
+BLOCK = 64  # windows at once, fewer of very long ones
+BLOCK_SAMPLES = 1 << 19
 
 _scratch = threading.local()
+
+
+def _rows(n_fft: int) -> int:
+    return max(1, min(BLOCK, BLOCK_SAMPLES // n_fft))
 
 
 def _buffers(n_fft: int) -> tuple[np.ndarray, ...]:
@@ -30,9 +35,10 @@ def _buffers(n_fft: int) -> tuple[np.ndarray, ...]:
     if n_fft not in kept:
         if len(kept) >= 4:
             kept.clear()
-        shape = (BLOCK, n_fft // 2 + 1)
+        rows = _rows(n_fft)
+        shape = (rows, n_fft // 2 + 1)
         kept[n_fft] = (
-            np.empty((BLOCK, n_fft)),
+            np.empty((rows, n_fft)),
             np.empty(shape, np.complex128),
             np.empty(shape, np.complex64),
             np.empty(shape, np.float32),
@@ -41,7 +47,8 @@ def _buffers(n_fft: int) -> tuple[np.ndarray, ...]:
 
 
 def _numpy_windows(samples: np.ndarray, grid: Grid, total_samples: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Blocks of windows of one clip (n,), zeros outside: (number of the first column, array (at most 64, n_fft))."""
+    """Blocks of windows of one clip (n,), zeros outside: (number of the first column, array (some, n_fft))."""
+    rows = _rows(grid.n_fft)
     indices = grid.indices(total_samples)
     starts = np.arange(grid.total(total_samples)) if indices is None else indices
     starts = starts * grid.hop_length - grid.pad
@@ -51,8 +58,8 @@ def _numpy_windows(samples: np.ndarray, grid: Grid, total_samples: int) -> Itera
     last = first + int(inside.sum())
     view = np.lib.stride_tricks.sliding_window_view(samples, grid.n_fft) if last > first else None
     for begin, end, within in ((0, first, False), (first, last, True), (last, len(starts), False)):
-        for at in range(begin, end, BLOCK):
-            block = starts[at : min(at + BLOCK, end)]
+        for at in range(begin, end, rows):
+            block = starts[at : min(at + rows, end)]
             if not within:
                 yield at, _edge_windows(samples, block, grid.n_fft)
             elif indices is None:

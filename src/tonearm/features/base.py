@@ -33,7 +33,9 @@ class Feature:
     axes: ClassVar[tuple[str, ...]] = ("row", "frame")
     has_batch: ClassVar[bool] = True
 
-    sample_rate: int | None = _fields.whole(22050, "samples a second; null is the waveform's own rate", optional=True)
+    sample_rate: int | None = _fields.whole(
+        22050, "samples a second; null is the waveform's own rate", least=100, most=1_000_000, optional=True
+    )
     clip_seconds: float | None = _fields.real(
         None, "length of the clips that packs and models cut for it", above=0, optional=True
     )

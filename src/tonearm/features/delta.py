@@ -37,8 +37,8 @@ class Delta(Feature):
     """
 
     of: Feature = _fields.checked("mfcc", "the feature: its kind, its config or a feature", description)
-    order: int = _fields.whole(1, "1 is the slope, 2 the curvature")
-    width: int = _fields.whole(9, "frames that one value is made of, an odd number", least=3)
+    order: int = _fields.whole(1, "1 is the slope, 2 the curvature", most=10)
+    width: int = _fields.whole(9, "frames that one value is made of, an odd number", least=3, most=9999)
 
     def check(self) -> None:
         object.__setattr__(self, "of", inner(self.of, self.sample_rate))

@@ -23,7 +23,7 @@ def _norm(value: Any) -> str | None:
 class MelBands(Spectral):
     """What all features of mel bands are configured by."""
 
-    n_mels: int = _fields.whole(128, "mel bands")
+    n_mels: int = _fields.whole(128, "mel bands", most=10_000)
     fmin: float = _fields.real(0.0, "lower end of the lowest band in Hz", least=0)
     fmax: float | None = _fields.real(
         None, "upper end of the highest band in Hz; null is half the rate", above=0, optional=True
@@ -34,6 +34,8 @@ class MelBands(Spectral):
 
     def check(self) -> None:
         super().check()
+        if self.n_mels * self.n_fft > 1 << 26:
+            raise UsageError(f"{self.n_mels} mel bands of windows of {self.n_fft} samples are more than memory holds")
         top = self.fmax or (self.sample_rate or 0) / 2
         if top and top <= self.fmin:
             raise UsageError(f"mel bands from {self.fmin:g} to {top:g} Hz: the upper end must lie above the lower")

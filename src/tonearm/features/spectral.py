@@ -113,7 +113,7 @@ class Contrast(Spectral):
     Jiang, Lu, Zhang, Tao & Cai 2002, Music type classification by spectral contrast feature.
     """
 
-    n_bands: int = _fields.whole(6, "octaves")
+    n_bands: int = _fields.whole(6, "octaves", most=32)
     fmin: float = _fields.real(200.0, "lower end of the first octave in Hz", above=0)
     quantile: float = _fields.real(0.02, "share of the bins that peak and valley are the mean of", above=0, below=1)
     linear: bool = _fields.flag(False, "the difference of magnitudes instead of dB")
