@@ -36,6 +36,15 @@ def test_a_file_in_the_folder_is_found_and_an_underscore_hides(package):
     assert len(registry) == 2
 
 
+def test_one_name_imports_one_module(package):
+    (package / "slow.py").write_text("raise RuntimeError('nobody asked for this one')\n")
+    from plants import registry
+
+    assert registry.get("oak")() == 1
+    assert "oak" in registry
+    assert "plants.slow" not in sys.modules
+
+
 def test_a_misspelt_name_is_refused_with_what_was_meant(package):
     from plants import registry
 

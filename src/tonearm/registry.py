@@ -50,15 +50,26 @@ class Registry(Generic[T]):
         self._list()
         return sorted(self._things)
 
+    def _look_up(self, name: object) -> bool:
+        """Import the module of that name if there is one, all of them only if that was not it: a start costs less."""
+        if not self._listed and name not in self._things:
+            module = str(name).replace("-", "_")
+            folder = importlib.import_module(self.package)
+            if not module.startswith("_") and module in {
+                m.name for m in pkgutil.iter_modules(folder.__path__) if not m.ispkg
+            }:
+                importlib.import_module(f"{self.package}.{module}")
+            if name not in self._things:
+                self._list()
+        return name in self._things
+
     def get(self, name: str) -> T:
-        self._list()
-        if name not in self._things:
-            raise unknown_name(self.kind, name, self._things)
+        if not self._look_up(name):
+            raise unknown_name(self.kind, name, self.names())
         return self._things[name]
 
     def __contains__(self, name: object) -> bool:
-        self._list()
-        return name in self._things
+        return self._look_up(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
