@@ -63,6 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
     # The work is spread over files, not over the threads of one product; must be set before numpy is imported.
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    # typer imports pydantic, which would read the metadata of every installed package to look for plugins.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from tonearm.cli._root import run
 
     sys.exit(run(arguments))
