@@ -64,7 +64,8 @@ def preview(chain: Chain, clip: Waveform, *, other: Waveform | None = None, seed
     draw = np.random.default_rng(seed)
     y = torch.eye(2)
     rate = clip.sample_rate
-    feature = features.create("logmel", sample_rate=rate, n_fft=N_FFT, hop_length=HOP)
+    # Relative to a fixed power: with the clip's own peak, a gain would not be seen.
+    feature = features.create("logmel", sample_rate=rate, n_fft=N_FFT, hop_length=HOP, ref=1.0)
     decibels = feature.batch(samples, rate)
     if kinds == {True}:
         changed = chain(samples[:, None], y, draw)[0][0, 0]

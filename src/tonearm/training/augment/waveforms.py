@@ -207,7 +207,7 @@ class Crop(_Sound):
         return {"share": share, "start": draw.random(n) * (1 - share)}
 
     def apply(self, x: torch.Tensor, y: torch.Tensor, drawn: Drawn) -> Batch:
-        size = x.shape[-1]
+        size = _samples(x, self.kind).shape[-1]
         length = np.maximum(1, np.round(drawn["share"] * size)).astype(int)
         start = np.minimum(np.round(drawn["start"] * size).astype(int), size - length)
         places = start[:, None] + np.arange(size) % length[:, None]
