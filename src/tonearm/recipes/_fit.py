@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tonearm.errors import TonearmError
+from tonearm.errors import TonearmError, UsageError
 from tonearm.recipes._material import Material
 from tonearm.recipes._prepare import is_classical, narrowed, starts_of, tabulated
 from tonearm.recipes._schema import Recipe
@@ -155,10 +155,29 @@ def _train(job: Job, net: Any, clips: Mapping[str, Any], scale: Any, folder: Pat
 
     recipe = job.recipe
     settings = training.settings(**recipe.training, join=recipe.clip.join, clips_per_track=recipe.clip.per_track)
+    augment = _augment(job, settings.augment)
     return training.fit(
         net, clips["train"], clips[job.choose], scale, settings, folder, seed=job.seed,
-        n_classes=len(job.material.classes), report=job.report, accelerator=job.accelerator,
+        n_classes=len(job.material.classes), report=job.report, augment=augment, accelerator=job.accelerator,
     )  # fmt: skip
+
+
+def _augment(job: Job, steps: Sequence[Mapping[str, Any]]) -> Any:
+    """What is done to clips while training; what works on samples is refused where there are none."""
+    if not steps:
+        return None
+    from tonearm.training import augment
+
+    sound = job.material.feature.get("kind") == "raw"
+    rate = job.material.feature.get("sample_rate") if sound else None
+    chain = augment.create(steps, **({"sample_rate": rate} if rate else {}))
+    wrong = [step.kind for step in chain.steps if step.on == "waveform" and not sound]
+    if wrong:
+        raise UsageError(
+            f"{job.recipe.name}: {', '.join(wrong)} is for samples, and the net sees {job.material.feature['kind']}",
+            hint="augmentations of waveforms need the feature raw",
+        )
+    return chain
 
 
 def _answers(net: Any, clips: Any, job: Job, scale: Any, part: str) -> tuple[np.ndarray, np.ndarray]:

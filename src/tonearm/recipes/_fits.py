@@ -109,7 +109,9 @@ def _columns_of_table(recipe: Recipe, material: Material, wanted: str) -> Materi
         raise TonearmError(f"{material.name} has no columns of {wanted}", code="pack-lacks")
     values = np.asarray(material.values[:, chosen])
     names = tuple(material.columns[i] for i in chosen)
-    sentence = f"the {len(chosen)} columns that the table has of {wanted} (mean and variance over a row), not its frames"
+    sentence = (
+        f"the {len(chosen)} columns that the table has of {wanted} (mean and variance over a row), not its frames"
+    )
     return replace(material, values=values, columns=names, pool="none").noted(sentence)
 
 

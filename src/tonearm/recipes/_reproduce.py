@@ -59,7 +59,7 @@ def reproduce(
                 workers=options.workers,
             ).noted(*notes)  # fmt: skip
             row["data"] = material.name
-            wanted = [(protocol, False) for protocol in protocols] or protocols_for(recipe, material)
+            wanted = protocols_for(recipe, material, only=protocols)
         except Exception as error:
             row["error"] = _told(error)
             _say(options, f"  {row['error']['message']}")
@@ -72,10 +72,16 @@ def reproduce(
     return rows
 
 
-def protocols_for(recipe: Recipe, material: Material) -> list[tuple[Any, bool]]:
-    """The protocol of the claim (true where there is one), then the honest ones that the data allows."""
+def protocols_for(recipe: Recipe, material: Material, *, only: Sequence[str] = ()) -> list[tuple[Any, bool]]:
+    """The protocol of the claim (true where there is one), then the honest ones that the data allows, or `only` some.
+
+    One that has the name of the published one is the published one, with its options.
+    """
     table, published = material.table, dict(recipe.published)
-    found: list[tuple[Any, bool]] = [(published, recipe.claim is not None)]
+    own = (published, recipe.claim is not None)
+    if only:
+        return [own if name == published["name"] else (name, False) for name in only]
+    found: list[tuple[Any, bool]] = [own]
     parts = set(table.split.tolist()) - {""}
     for name in HONEST:
         if published == {"name": name}:

@@ -57,6 +57,7 @@ def ready(split: Split, table: TrackTable) -> tuple[Split, list[Leak]]:
         )
     if empty:
         raise TonearmError(f"{split.name}: the part {empty[0]} is empty", hint="make another split", code="empty-part")
+    split.rows(table)  # says which ids the data does not have
     if SELECT not in parts and not {"valid", "test"} <= set(parts):
         split = _with_select(split, table)
     return split, assert_disjoint(split, table)

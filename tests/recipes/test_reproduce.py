@@ -1,0 +1,81 @@
+"""Every recipe trains on synthesised audio; claims stand beside measurements; one failure is one line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from recipe_data import table_pack
+
+from tonearm import recipes
+from tonearm.cli._root import run as tonearm
+from tonearm.recipes import _reproduce
+
+
+@pytest.mark.slow
+def test_all_recipes_train_in_a_quick_reproduction(tmp_path, synth_folder, capsys):
+    arguments = ["reproduce", "all", "--data", f"synth:{synth_folder}", "--quick", "-q", "--threads", "1"]
+    assert tonearm([*arguments, "-o", str(tmp_path / "out"), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["recipe"] for row in rows] == recipes.names()
+    failed = {row["recipe"]: row["error"]["message"] for row in rows if row["error"]}
+    assert failed == {}
+    for row in rows:
+        for result in row["results"]:
+            assert result["error"] is None, (row["recipe"], result)
+            assert result["quick"]
+            low, high = result["interval"]
+            assert 0 <= low <= result["accuracy"] <= high <= 1
+        names = [result["protocol"] for result in row["results"]]
+        assert {"track", "artist", "official"} <= {*names}
+        assert names[0] == recipes.get(row["recipe"]).published["name"] or "quick" in row["recipe"] or names
+    # Again: every run is there already.
+    assert tonearm([*arguments, "-o", str(tmp_path / "out"), "--markdown"]) == 0
+    table = capsys.readouterr().out
+    assert table.count("\n") > len(rows)
+    assert "| `svm-mfcc` | 64.33 % (gtzan, pieces of 3 s) | segment (as published, leaky) |" in table
+
+
+def test_a_recipe_that_fails_is_one_line(tmp_path, capsys):
+    pack = table_pack(tmp_path / "pack")
+    names = ["padova-raw-whole", "baseline-logistic"]
+    assert tonearm(["reproduce", *names, "--data", str(pack.folder), "-o", str(tmp_path / "out"), "-q"]) == 0
+    shown = capsys.readouterr().out
+    assert "padova-raw-whole: claims 26.4 % accuracy (fma-small)" in shown
+    assert "it holds statistics, not raw" in shown
+    assert "artist: " in shown
+    assert tonearm(["reproduce", names[0], "--data", str(pack.folder), "-o", str(tmp_path / "b"), "-q"]) == 1
+    assert tonearm(["reproduce", "padowa", "--data", str(pack.folder), "-o", str(tmp_path / "c")]) == 2
+    assert not (tmp_path / "c").exists()
+
+
+def test_what_was_changed_is_told(tmp_path):
+    pack = table_pack(tmp_path / "pack")
+    rows = recipes.reproduce(
+        ["baseline-forest", "baseline-logistic"], str(pack.folder), tmp_path / "out", recipes.Options(quiet=True),
+        protocols=["artist"], settings={"model.trees": 5} , seeds=2,
+    )  # fmt: skip
+    assert rows[0]["results"][0]["adapted"] == ["model.trees 5 instead of the default"]
+    assert len(rows[0]["results"][0]["by_seed"]) == 2
+    # A setting that a recipe does not know fails that recipe alone.
+    assert rows[1]["results"][0]["error"]["code"] == "unknown-name"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "interval", "sentence"),
+    [
+        (0.62, [0.55, 0.66], "The claim lies within our interval"),
+        (0.45, [0.40, 0.50], "Ours is 19 points lower: Features were not scaled"),
+        (0.80, [0.70, 0.90], "Ours is 16 points higher: pieces of one song stand on both sides"),
+    ],
+)
+def test_why_they_differ_is_one_sentence(accuracy, interval, sentence):
+    recipe = recipes.get("svm-mfcc")
+    result = {
+        "protocol": "segment", "as_published": True, "leaky": accuracy > 0.64, "accuracy": accuracy, "n": 100,
+        "interval": interval, "adapted": [], "error": None, "part": "test", "seeds": 1, "seconds": 3.0,
+    }  # fmt: skip
+    row = {"recipe": "svm-mfcc", "claim": recipe.claim.model_dump(), "caveats": list(recipe.caveats), "error": None,
+           "results": [result]}  # fmt: skip
+    assert _reproduce.why(row).startswith(sentence)
+    assert "svm-mfcc" in _reproduce.markdown([row])
