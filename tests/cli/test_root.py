@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -73,6 +74,33 @@ def test_a_reader_that_goes_away_is_no_error():
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("arguments", [["--help"], ["doctor"], ["data", "show", "fma"]], ids=" ".join)
+def test_a_terminal_that_lacks_a_letter_loses_only_that_letter(arguments, encoding):
+    done = tonearm(*arguments, env={**os.environ, "PYTHONIOENCODING": encoding})
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert len(done.stdout) > 500
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["data", "list"], ["data", "list", "--json"], ["features"]], ids=" ".join
+)
+def test_a_full_disk_below_the_output_is_one_line(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "tonearm", *arguments], stdout=full, stderr=-1, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["tonearm: No space left on device"]
+
+
+@pytest.mark.parametrize("name", ["[red]", "[", "a [/red] b"])
+def test_doctor_shows_folders_with_brackets_as_they_are(name, tmp_path):
+    done = tonearm("doctor", env={**os.environ, "TONEARM_CACHE": str(tmp_path / name), "COLUMNS": "30"})
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path / name} (not made yet)" in done.stdout
 
 
 def test_doctor_json_is_whole_and_says_how_to_get_what_is_missing():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
+import io
 import os
 import re
 import sys
@@ -84,11 +86,12 @@ def _root(
 
 def run(arguments: list[str]) -> int:
     """Run the command line; returns the exit code: 0 done, 1 work failed, 2 used wrongly, 130 interrupted."""
+    _escape_what_cannot_be_written()
     try:
-        result = app(arguments, standalone_mode=True)
-        return int(result or 0)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+        code = _call(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a full disk can still be told, and not as Python ends
+        return code
     except TonearmError as error:
         print(f"tonearm: {error.message}", file=sys.stderr)
         if error.hint:
@@ -99,5 +102,31 @@ def run(arguments: list[str]) -> int:
         return 130
     except BrokenPipeError:
         # The reader (head, less) went away: not an error, and Python must not complain at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
+    except OSError as error:
+        # What the rooms do not expect of a file they name themselves: what is left is mostly a full disk below stdout.
+        _drop_output()
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"tonearm: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+
+
+def _call(arguments: list[str]) -> int:
+    try:
+        return int(app(arguments, standalone_mode=True) or 0)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+
+
+def _escape_what_cannot_be_written() -> None:
+    """A name that the terminal's encoding lacks is shown escaped; a result must not be lost for one letter."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere: Python would try to write it once more at exit, and complain."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # no stdout, or one that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -184,6 +184,7 @@ def _writable(path: Path) -> bool:
 
 def _show(report: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(highlight=False)
     good, bad, open_ = "[green]ok[/green]", "[red]missing[/red]", "[yellow]–[/yellow]"
@@ -201,7 +202,7 @@ def _show(report: dict[str, Any]) -> None:
         console.print(f"  {good if extra['installed'] else open_}  {name}: {extra['for']}")
         if extra["missing"]:
             console.print(f"      missing: {', '.join(extra['missing'])}")
-            console.print(f"      {extra['command']}", markup=False, style="cyan")
+            console.print(f"      {extra['command']}", markup=False, style="cyan", soft_wrap=True)
         for package, reason in extra["broken"].items():
             console.print(f"      {package} does not import: {reason}", markup=False, style="red")
     devices = report["devices"]
@@ -214,4 +215,5 @@ def _show(report: dict[str, Any]) -> None:
     for name, folder in report["folders"].items():
         state = "" if folder["exists"] else " (not made yet)"
         state += "" if folder["writable"] else " [red]not writable[/red]"
-        console.print(f"  {name:7s} {folder['path']}{state}")
+        # One line whatever its length, so that it can be copied.
+        console.print(f"  {name:7s} {escape(folder['path'])}{state}", soft_wrap=True)
