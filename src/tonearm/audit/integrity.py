@@ -25,6 +25,7 @@ CODES = {
     "no-label": "no genre is given",
     "imbalance": "some genres have many more tracks than others",
 }
+SOUND_CODES = ("silent", "mostly-silent", "constant", "clipped", "too-short", "truncated", "rate", "not-finite")
 MOST_CLIPPED = 0.01
 SHORT = 0.7  # of the usual length
 AGREE = 0.9  # a usual length or rate is one that nearly all share

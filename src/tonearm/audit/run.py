@@ -52,7 +52,7 @@ def audit(
     source = open_source(what, audio=audio)
     table = source.table
     say(f"{source.name}: {len(table)} tracks")
-    heard = _hear(source, options, say) if source.has_sound else []
+    heard = _hear(source, options, say)
     report = _head(source, options)
     report["integrity"] = _integrity(source, heard, say)
     say("looking for duplicates")
@@ -62,6 +62,9 @@ def audit(
     judged, report["split"] = _split(source, split, sets)
     report["leakage"] = [leak.to_json() for leak in protocols.leaks(judged, table, duplicates=sets)] if judged else []
     report |= _classified(source, heard, sets, options, say)
+    # A broken track sounds of nothing: it is told above, and is no question of its label.
+    broken = {finding["id"] for finding in report["integrity"] if finding["code"] in integrity.SOUND_CODES}
+    report["doubtful"] = [row for row in report["doubtful"] if row["id"] not in broken]
     report["seconds"] = round(time.monotonic() - started, 1)
     return report
 
@@ -84,7 +87,6 @@ def _head(source: Source, options: Options) -> dict[str, Any]:
         "unknown": {column: int((table.column(column) == "").sum()) for column in ("artist", "recording")},
         "quick": options.quick,
         "seed": options.seed,
-        "notes": [],
     }
 
 
@@ -92,6 +94,8 @@ def _hear(source: Source, options: Options, say: Callable[[str], None]) -> list[
     """Decode every file once: a Heard, an error, or None where a track has no file."""
     from tonearm.audit.examine import examine, run_over
 
+    if not source.has_sound:
+        return [None] * len(source.table)
     with_file = [i for i, path in enumerate(source.paths) if path]
     paths = [source.paths[i] for i in with_file]
     results = run_over(examine, paths, workers=options.workers, progress=say, words="listening")
@@ -108,11 +112,10 @@ def _integrity(source: Source, heard: list[object], say: Callable[[str], None]) 
         found = integrity.of_pack(source.pack, table)
     else:
         found = integrity.of_sound(table, heard, usual_rate=source.usual_rate, min_seconds=source.min_seconds)
-        found += [
-            integrity.finding("missing", track, "no file of this track")
-            for track, path in zip(table.ids.tolist(), source.paths, strict=True)
-            if not path
-        ]
+        missing = [t for t, path in zip(table.ids.tolist(), source.paths, strict=True) if not path]
+        # Without any file nobody said that there should be one.
+        if source.has_sound:
+            found += [integrity.finding("missing", track, "no file of this track") for track in missing]
     return found + integrity.of_labels(table) + integrity.known_bad(table, source.dataset)
 
 
@@ -135,8 +138,7 @@ def find_duplicates(
 ) -> list[dup.Duplicate]:
     """Only the duplicates of a source: what grouping needs where no recordings are named."""
     say = progress or (lambda words: None)
-    heard = _hear(source, Options(workers=workers), say) if source.has_sound else []
-    return _duplicates(source, heard) if heard or source.pack is not None else []
+    return _duplicates(source, _hear(source, Options(workers=workers), say))
 
 
 def _names(table: TrackTable, ids: Sequence[str]) -> dict[str, Any]:

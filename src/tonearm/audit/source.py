@@ -52,7 +52,7 @@ def open_source(what: str | Path | Pack | Sequence[Track], *, audio: str | Path 
 
 def _of_tracks(tracks: list[Track], name: str) -> Source:
     table = table_of(tracks, name=name)
-    return Source(name, table, paths=tuple(table.column("path").tolist()))
+    return Source(name, table, paths=tuple(map(str, table.column("path").tolist())))
 
 
 def _of_pack(pack: Pack, audio: str | Path | None) -> Source:
