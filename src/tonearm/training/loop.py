@@ -21,7 +21,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tonearm.errors import TonearmError
-from tonearm.training import checkpoint
+from tonearm.training import _machine, checkpoint
 from tonearm.training.clips import Clips, Scale
 from tonearm.training.settings import Settings
 
@@ -72,6 +72,10 @@ def fit(
     fabric = Fabric(accelerator=accelerator, devices=devices)
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision_of(settings, fabric.device))
     fabric.launch()
+    if fabric.device.type == "cpu":
+        _machine.keep_memory()
+        if fabric.world_size == 1:
+            _machine.all_cores()
     torch.manual_seed(seed)
     # Convolutions on a CPU are a third faster with the channel last; on a GPU it is what tensor cores want.
     net = net.to(memory_format=torch.channels_last)

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from tonearm.models.nets._layers import POOLINGS, Colours, activation_of, dense, each, one_of, picture, shrunk, whole
+from tonearm.models.nets._layers import (
+    POOLINGS,
+    Colours,
+    activation_of,
+    dense,
+    each,
+    one_of,
+    picture,
+    pooled,
+    shrunk,
+    whole,
+)
 from tonearm.models.nets._net import Net, net
 
 JOINS = ("flatten", "mean", "max", "mean-max")
@@ -69,7 +80,7 @@ def cnn1d(
     pool_sizes = each("pools", pools, len(filters))
     for name, values in (("filters", filters), ("kernel_size", kernels), ("stride", strides), ("pools", pool_sizes)):
         whole(name, values)
-    act, pool_of = activation_of(activation), one_of("pooling", pooling, POOLINGS)
+    act, max_pool = activation_of(activation), one_of("pooling", pooling, POOLINGS) == "max"
     layers: list[nn.Module] = [ColourRows()] if colours else []
     channels = 3 * rows if colours else rows
     for width, kernel, step, spread, pool in zip(filters, kernels, strides, dilations, pool_sizes, strict=True):
@@ -78,10 +89,8 @@ def cnn1d(
         frames = (frames + 2 * pad - spread * (kernel - 1) - 1) // step + 1
         if batch_norm:
             layers.append(nn.BatchNorm1d(width))
-        layers.append(act())
         pool = shrunk(pool, frames)
-        if pool > 1:
-            layers.append(nn.MaxPool1d(pool) if pool_of == "max" else nn.AvgPool1d(pool))
+        layers += pooled(act(), None if pool == 1 else nn.MaxPool1d(pool) if max_pool else nn.AvgPool1d(pool))
         if dropout:
             layers.append(nn.Dropout(dropout))
         channels, frames = width, frames // pool

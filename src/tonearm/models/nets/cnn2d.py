@@ -8,7 +8,18 @@ from typing import Any
 from torch import nn
 
 from tonearm.errors import UsageError
-from tonearm.models.nets._layers import POOLINGS, Channel, Colours, activation_of, dense, each, one_of, picture, shrunk
+from tonearm.models.nets._layers import (
+    POOLINGS,
+    Channel,
+    Colours,
+    activation_of,
+    dense,
+    each,
+    one_of,
+    picture,
+    pooled,
+    shrunk,
+)
 from tonearm.models.nets._net import Net, net
 
 # A whole number for both directions, or a pair: along the rows, along the frames.
@@ -50,7 +61,7 @@ def cnn2d(
     sizes = [_pair("pools", size) for size in each("pools", pools, len(filters))]
     if any(size % 2 == 0 for kernel in kernels for size in kernel):
         raise UsageError(f"kernel_size must be odd, not {kernel_size}", hint="3, 5 or 7")
-    act, pool_of = activation_of(activation), one_of("pooling", pooling, POOLINGS)
+    act, max_pool = activation_of(activation), one_of("pooling", pooling, POOLINGS) == "max"
     layers: list[nn.Module] = [Colours() if colours else Channel()]
     channels = 3 if colours else 1
     for width, kernel, size in zip(filters, kernels, sizes, strict=True):
@@ -58,10 +69,8 @@ def cnn2d(
         layers.append(nn.Conv2d(channels, width, kernel, padding=around, bias=not batch_norm))
         if batch_norm:
             layers.append(nn.BatchNorm2d(width))
-        layers.append(act())
         pool = shrunk(size[0], rows), shrunk(size[1], frames)
-        if pool != (1, 1):
-            layers.append(nn.MaxPool2d(pool) if pool_of == "max" else nn.AvgPool2d(pool))
+        layers += pooled(act(), None if pool == (1, 1) else nn.MaxPool2d(pool) if max_pool else nn.AvgPool2d(pool))
         if dropout:
             layers.append(nn.Dropout2d(dropout))
         channels, rows, frames = width, rows // pool[0], frames // pool[1]

@@ -1,0 +1,191 @@
+"""Training njupt-cnn2d in tonearm's loop against the same net in a plain torch loop, whole runs taken in turn.
+
+The plain loop is what one writes first: float32, channels first, all data in memory as float32, Adam, the same crops
+of the same tracks in the same order, the same validation. Each run is a process of its own, so that neither profits
+from what the other did to the memory or the threads.
+
+    python benchmarks/training.py                          # synthetic spectrograms
+    python benchmarks/training.py --data PACK --epochs 5   # a pack of spectrograms, e.g. gtzan-mel
+    python benchmarks/training.py --precision float32      # as on a CPU without bf16 instructions
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+FRAMES = 128
+WAYS = ("plain", "tonearm")
+
+
+def synthetic(n: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Spectrograms (n, 128, 387), uint8, that can be told apart, though not by everyone; labels; validation mask."""
+    draw = np.random.default_rng(0)
+    labels = np.arange(n) % classes
+    shapes = draw.normal(size=(classes, 128, 1)).cumsum(axis=1) * 4
+    tempo = 4 + 3 * np.arange(classes)
+    beats = 12 * np.sin(2 * np.pi * np.arange(387) / tempo[:, None])[:, None, :]
+    x = np.empty((n, 128, 387), np.uint8)
+    for i, label in enumerate(labels):
+        own = draw.normal(size=(128, 1)).cumsum(axis=0) * 4
+        values = 128 + shapes[label] + beats[label] + own + draw.normal(scale=40, size=(128, 387))
+        x[i] = values.clip(0, 255)
+    return x, labels, draw.random(n) < 0.25
+
+
+def from_pack(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from tonearm.packs import open_pack
+
+    pack = open_pack(path)
+    rows = [i for i, track in enumerate(pack.tracks) if track.split in ("train", "training", "valid", "validation")]
+    classes = sorted({pack.tracks[i].genre for i in rows})
+    labels = np.array([classes.index(pack.tracks[i].genre) for i in rows])
+    valid = np.array([pack.tracks[i].split.startswith("valid") for i in rows])
+    return np.asarray(pack.features[rows]), labels, valid
+
+
+def parts(features: np.ndarray, labels: np.ndarray, valid: np.ndarray) -> tuple:
+    from tonearm.training import Clips
+
+    ids = np.arange(len(labels)).astype(str)
+    return tuple(
+        Clips(features, np.flatnonzero(some), labels[some], ids[some], FRAMES) for some in (~valid, valid)
+    )  # fmt: skip
+
+
+def written_out(net, n_classes: int):
+    """The same net as one writes it, with the same weights: convolution, normalisation, ReLU, pooling, dropout."""
+    from torch import nn
+
+    layers, channels = [nn.Unflatten(1, (1, 128))], 1
+    for width, pool in zip((16, 32, 64, 128, 64), (2, 2, 2, 2, 4), strict=True):
+        layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        layers += [nn.MaxPool2d(pool), nn.Dropout2d(0.25)]
+        channels = width
+    layers += [nn.Flatten(), nn.Linear(64 * 2 * 2, 32), nn.ReLU(), nn.Linear(32, n_classes)]
+    same = nn.Sequential(*layers)
+    for mine, theirs in zip(same.state_dict().values(), net.state_dict().values(), strict=True):
+        mine.copy_(theirs)
+    return same
+
+
+def plain(train, valid, scale, classes: int, args: argparse.Namespace) -> tuple[float, list[float]]:
+    """The loop that one writes first. Data: float32 in memory before the clock runs."""
+    import torch
+    from torch.nn import functional
+
+    from tonearm.models import nets
+
+    def held(part):
+        return torch.from_numpy((part.features[part.rows].astype(np.float32) - scale.mean) / scale.deviation)
+
+    x_train, x_valid = held(train), held(valid)
+    y_train, y_valid = torch.from_numpy(train.labels), torch.from_numpy(valid.labels)
+    torch.manual_seed(args.seed)
+    net = written_out(nets.create("cnn2d", train.shape, classes), classes)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    positions, starts = valid.fixed()
+    accuracies, began = [], time.perf_counter()
+    for epoch in range(args.epochs):
+        net.train()
+        for rows, begins in train.epoch(args.batch_size, args.clips, np.random.default_rng([args.seed, epoch])):
+            x = torch.stack([x_train[r, :, s : s + FRAMES] for r, s in zip(rows, begins, strict=True)])
+            optimizer.zero_grad()
+            functional.cross_entropy(net(x), y_train[rows]).backward()
+            optimizer.step()
+        net.eval()
+        total = torch.zeros(len(y_valid), classes)
+        with torch.no_grad():
+            for at in range(0, len(positions), 64):
+                some = slice(at, at + 64)
+                x = torch.stack(
+                    [x_valid[r, :, s : s + FRAMES] for r, s in zip(positions[some], starts[some], strict=True)]
+                )
+                total.index_add_(0, torch.from_numpy(positions[some]), net(x).softmax(1))
+        accuracies.append(float((total.argmax(1) == y_valid).float().mean()))
+    return time.perf_counter() - began, accuracies
+
+
+def ours(train, valid, scale, classes: int, args: argparse.Namespace) -> tuple[float, list[float]]:
+    """`training.fit` with its defaults."""
+    import torch
+
+    from tonearm.models import nets
+    from tonearm.training import fit, settings
+
+    torch.manual_seed(args.seed)
+    net = nets.create("cnn2d", train.shape, classes)
+    cfg = settings(
+        epochs=args.epochs, batch_size=args.batch_size, clips_per_track=args.clips, precision=args.precision
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        outcome = fit(
+            net, train, valid, scale, cfg, Path(folder), seed=args.seed, n_classes=classes, accelerator="cpu"
+        )  # fmt: skip
+        seconds = time.perf_counter() - began
+    return seconds, [row["valid_accuracy"] for row in outcome.history]
+
+
+def one(way: str, args: argparse.Namespace) -> None:
+    """One run of one way, in this process."""
+    import torch
+
+    torch.set_num_threads(args.threads)
+    features, labels, valid = from_pack(args.data) if args.data else synthetic(args.tracks, 10)
+    train, held_out = parts(features, labels, valid)
+    scale = train.scale()
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    seconds, accuracies = (plain if way == "plain" else ours)(train, held_out, scale, int(labels.max()) + 1, args)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "accuracy": max(accuracies), "n": len(held_out)}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="a pack of spectrograms of 128 bands with the splits train and valid")
+    parser.add_argument("--tracks", type=int, default=400, help="how many synthetic ones")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--clips", type=int, default=2, help="crops per track and epoch")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each way, in turn")
+    parser.add_argument("--threads", type=int, default=len(__import__("os").sched_getaffinity(0)))
+    parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bf16"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        return one(args.one, args)
+    found: dict[str, list[dict]] = {way: [] for way in WAYS}
+    for number in range(args.rounds):
+        for way in WAYS if number % 2 == 0 else WAYS[::-1]:
+            command = [sys.executable, __file__, *sys.argv[1:], "--one", way, "--seed", str(args.seed + number)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                sys.exit(done.stderr)
+            found[way].append(json.loads(done.stdout.splitlines()[-1]))
+            row = found[way][-1]
+            print(
+                f"{way:8} {row['seconds']:7.2f} s  {row['cpu']:7.2f} s CPU  accuracy {row['accuracy']:.3f}", flush=True
+            )
+    for measure in ("seconds", "cpu"):
+        ratios = [a[measure] / b[measure] for a, b in zip(*found.values(), strict=True)]
+        each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f"plain / tonearm, {measure}: {np.median(ratios):.2f} (each pair: {each})")
+    means = {way: np.mean([row["accuracy"] for row in found[way]]) for way in WAYS}
+    n = found["plain"][0]["n"]
+    half = 1.96 * np.sqrt(means["plain"] * (1 - means["plain"]) / n)
+    print(f"validation accuracy: plain {means['plain']:.3f}, tonearm {means['tonearm']:.3f} (± {half:.3f}, n = {n})")
+
+
+if __name__ == "__main__":
+    main()
