@@ -303,6 +303,15 @@ def test_a_loss_that_is_no_number_is_told_in_the_run(tmp_path):
     assert row["error"]["code"] == "not-finite"
 
 
+def test_a_folder_where_nothing_was_learnt_may_be_used_again(tmp_path):
+    pack = table_pack(tmp_path / "pack")
+    wrong = recipes.changed(recipes.get("baseline-rbf-svm"), {"model.cst": 3})
+    with pytest.raises(UsageError, match="did you mean 'cost'"):
+        recipes.run(wrong, str(pack.folder), tmp_path / "run", options())
+    out = recipes.run(recipes.get("baseline-rbf-svm"), str(pack.folder), tmp_path / "run", options())
+    assert runs.describe(out)["status"] == "finished"
+
+
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
     import tonearm.runs._files as files
 

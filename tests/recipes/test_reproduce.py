@@ -65,8 +65,12 @@ def test_what_was_changed_is_told(tmp_path):
     ("accuracy", "interval", "sentence"),
     [
         (0.62, [0.55, 0.66], "The claim lies within our interval"),
-        (0.45, [0.40, 0.50], "Ours is 19 points lower: Features were not scaled"),
-        (0.80, [0.70, 0.90], "Ours is 16 points higher: pieces of one song stand on both sides"),
+        (0.45, [0.40, 0.50], "Ours is 19 points lower under the protocol of the claim: Features were not scaled"),
+        (
+            0.80,
+            [0.70, 0.90],
+            "Ours is 16 points higher under the protocol of the claim: pieces of one song stand on both sides",
+        ),
     ],
 )
 def test_why_they_differ_is_one_sentence(accuracy, interval, sentence):

@@ -63,8 +63,11 @@ def _write(out: Path, folders: list[Path], how: dict[str, Any], figures: dict[st
 def over_seeds(folders: Sequence[Path]) -> dict[str, Any]:
     """Accuracy and F1 per part: mean, deviation over seeds, and the interval that comes of the sample of tracks."""
     found = {}
-    for part in runs.read_json(folders[0] / "metrics.json")["parts"]:
-        some = [runs.read_predictions(folder, part) for folder in folders]
+    metrics = [runs.read_json(folder / "metrics.json") for folder in folders]
+    for part in metrics[0]["parts"]:
+        units = [runs.unit_of(one, part) for one in metrics]
+        unit = units[0].removesuffix("s")
+        some = [runs.read_predictions(folder, part, unit=unit) for folder in folders]
         if any(one.ids != some[0].ids for one in some):
             raise TonearmError(
                 f"{folders[0].parent}: the seeds were judged on different tracks", code="differing-tracks"
@@ -72,8 +75,9 @@ def over_seeds(folders: Sequence[Path]) -> dict[str, Any]:
         groups, over = independent_groups(some[0])
         hits = np.stack([right(one.truth, one.probabilities) for one in some])
         seeds = evaluation.over_seeds(hits, groups=groups, over=over)
-        f1 = [runs.read_json(folder / "metrics.json")["parts"][part]["tracks"]["f1_macro"] for folder in folders]
+        f1 = [one["parts"][part][units[0]]["f1_macro"] for one in metrics]
         found[part] = {
+            "unit": unit,
             "n": len(some[0]),
             "accuracy": seeds.mean,
             "interval": seeds.sampling.pair(),

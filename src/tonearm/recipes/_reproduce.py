@@ -130,7 +130,7 @@ def _one(
     except Exception as error:
         return {**result, "error": _told(error)}
     part = "test" if "test" in parts else "valid"
-    keys = ("n", "accuracy", "interval", "f1_macro", "sd_over_seeds", "by_seed")
+    keys = ("unit", "n", "accuracy", "interval", "f1_macro", "sd_over_seeds", "by_seed")
     return {
         **result,
         "part": part,
@@ -170,7 +170,8 @@ def figure(result: Mapping[str, Any]) -> str:
     low, high = result["interval"]
     spread = result.get("sd_over_seeds")
     seeds = f", ± {100 * spread:.1f} over {result['seeds']} seeds" if spread is not None else ""
-    return f"{100 * result['accuracy']:.1f} % [{100 * low:.1f}, {100 * high:.1f}], n = {result['n']}{seeds}"
+    unit = " segments" if result.get("unit") == "segment" else ""
+    return f"{100 * result['accuracy']:.1f} % [{100 * low:.1f}, {100 * high:.1f}], n = {result['n']}{unit}{seeds}"
 
 
 def _name(result: Mapping[str, Any]) -> str:
@@ -188,20 +189,22 @@ def why(row: Mapping[str, Any]) -> str:
     claim = row["claim"]
     if claim is None or claim["metric"] != "accuracy":
         return f"No accuracy is claimed.{adapted}"
-    first = good[0]
+    first = next((result for result in good if result["as_published"]), good[0])
+    under = "the protocol of the claim" if first["as_published"] else f"the protocol {first['protocol']}"
     low, high = first["interval"]
     gap = 100 * (first["accuracy"] - claim["value"])
     if low <= claim["value"] <= high:
-        return f"The claim lies within our interval under the protocol of the claim.{adapted}"
+        return f"The claim lies within our interval under {under}.{adapted}"
     reasons = []
     if first["adapted"]:
         reasons.append("ours runs on the nearest that the pack allows")
-    if first["leaky"]:
+    if first["leaky"] and gap > 0:
         reasons.append("pieces of one song stand on both sides in this protocol")
-    if row["caveats"]:
+    if not reasons and row["caveats"]:
         reasons.append(row["caveats"][0].rstrip("."))
     how = "higher" if gap > 0 else "lower"
-    return f"Ours is {abs(gap):.0f} points {how}: {'; '.join(reasons) or 'the report leaves details open'}.{adapted}"
+    reason = "; ".join(reasons) or "the report leaves details open"
+    return f"Ours is {abs(gap):.0f} points {how} under {under}: {reason}.{adapted}"
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:

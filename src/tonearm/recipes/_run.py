@@ -195,6 +195,8 @@ def _is_done(out: Path, about: dict[str, Any]) -> bool:
             raise UsageError(f"{out}: there is something else under this name", hint="name another folder with -o")
         return False
     there = runs.read_json(out / "run.json")
+    if there.get("status") == "failed" and not (out / "checkpoint").exists():
+        return False  # nothing was learnt: the corrected command may have the folder
     if there.get("key") != about["key"]:
         raise UsageError(
             f"{out}: another run lies here ({there.get('recipe')}, seed {there.get('seed')}, {there.get('protocol')})",

@@ -9,7 +9,7 @@ from tonearm.runs._files import (
     write_predictions,
     write_text,
 )
-from tonearm.runs._list import describe, find, is_run
+from tonearm.runs._list import describe, find, is_run, unit_of
 from tonearm.runs._machine import code_version, libraries, machine
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "read_curves",
     "read_json",
     "read_predictions",
+    "unit_of",
     "write_curves",
     "write_json",
     "write_predictions",

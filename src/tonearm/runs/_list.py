@@ -10,6 +10,17 @@ from typing import Any
 from tonearm.errors import TonearmError
 from tonearm.runs._files import read_json
 
+# What a list shows of the figures of a part.
+SHOWN = ("unit", "n", "accuracy", "interval", "f1_macro")
+
+
+def unit_of(metrics: dict[str, Any], part: str) -> str:
+    """Which figures of a part are the run's own: tracks, or segments where a leaky split dealt those.
+
+    Votes joined over some pieces of a song, of which others were learnt, are a figure that nobody published.
+    """
+    return "segments" if metrics["leaky"] and "segments" in metrics["parts"][part] else "tracks"
+
 
 def is_run(folder: Path) -> bool:
     return (folder / "run.json").is_file()
@@ -52,7 +63,7 @@ def describe(folder: Path) -> dict[str, Any]:
             metrics = read_json(folder / "metrics.json")
             row["chosen_on"] = metrics["chosen_on"]
             row["figures"] = {
-                part: {key: units["tracks"][key] for key in ("n", "accuracy", "interval", "f1_macro")}
+                part: {key: units[unit_of(metrics, part)][key] for key in SHOWN}
                 for part, units in metrics["parts"].items()
             }
     except (TonearmError, KeyError, TypeError, AttributeError) as error:
