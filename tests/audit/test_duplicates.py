@@ -87,6 +87,18 @@ def test_vectors_far_closer_than_neighbours_are_duplicates():
     assert dup.alike_vectors(np.ones((50, 4)), np.arange(50), ids[:50]) == []
 
 
+def test_noisy_copies_are_found_where_columns_saturate_and_rows_are_broken():
+    draw = np.random.default_rng(3)
+    vectors = np.clip(draw.normal(128, 90, size=(400, 64)), 0, 255)  # a quarter of all values lies at an end
+    copies = vectors[:20] + draw.normal(size=(20, 64)) * 0.05 * vectors.std(axis=0)
+    broken = np.full((2, 64), np.nan)
+    silent = np.full((3, 64), 7.0)
+    everything = np.concatenate([vectors, copies, broken, silent])
+    ids = np.array([f"t{i}" for i in range(len(everything))])
+    found = {d.ids for d in dup.alike_vectors(everything, np.arange(len(everything)), ids)}
+    assert found == {(f"t{i}", f"t{400 + i}") for i in range(20)}
+
+
 def test_sets_join_over_all_evidence():
     def pair(a, b):
         return dup.Duplicate((a, b), "near", "", 1.0)

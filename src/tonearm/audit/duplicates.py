@@ -103,22 +103,31 @@ def track_means(features: np.ndarray, table: TrackTable) -> np.ndarray:
 # statistics and on FMA's VGGish vectors all pairs below 0.45 are one recording, by its name or by the repetitions
 # that Sturm (2013) lists; the first two songs that are only alike (same album) come at 0.46.
 CLOSE = 0.4
+# The same in columns that are only scaled; there the first two songs of GTZAN that are only alike come at 0.37.
+CLOSE_SCALED = 0.3
 FEW_TRACKS = 20
 
 
 def alike_vectors(vectors: np.ndarray, members: np.ndarray, ids: np.ndarray) -> list[Duplicate]:
     """Pairs of tracks whose vectors are far closer than nearest neighbours usually are.
 
-    Columns are turned into ranks, so that no scale and no outlier counts, then whitened, so that twenty columns that
-    say the same thing count once.
+    Two spaces, either is enough. In one, columns are turned into ranks, so that no scale and no outlier counts, then
+    whitened, so that twenty columns that say the same thing count once. But where many tracks share a value (a column
+    that saturates) a little noise moves a rank far; so in the other, columns are only scaled and outliers cut off.
+    Copies with noise of a tenth of each column's deviation are all found there, on both packs.
     """
     values = vectors[members]
-    values = values[:, np.isfinite(values).all(axis=0)]
+    # What is broken or silent is told by the integrity check; it is no evidence here, and must not spoil columns.
+    whole = np.isfinite(values).all(axis=1) & (values != values[:, :1]).any(axis=1)
+    members, values = members[whole], values[whole]
     lively = (values != values[:1]).any(axis=1) if len(values) else np.empty(0, bool)
     if len(members) < FEW_TRACKS or not lively.any():
         return []
-    space = _whitened(values)
-    nearest, pairs = _close_pairs(space, CLOSE)
+    found: dict[tuple[int, int], float] = {}
+    for space, ratio in ((_whitened(values), CLOSE), (_scaled(values), CLOSE_SCALED)):
+        nearest, pairs = _close_pairs(space, ratio)
+        for i, j, d in pairs if nearest > 0 else []:
+            found[i, j] = min(d, found.get((i, j), d))
     return [
         Duplicate(
             (str(ids[members[i]]), str(ids[members[j]])),
@@ -126,9 +135,15 @@ def alike_vectors(vectors: np.ndarray, members: np.ndarray, ids: np.ndarray) -> 
             f"distance of the features is {100 * d:.0f} % of what nearest neighbours usually have",
             float(1 - d),
         )
-        for i, j, d in pairs
-        if nearest > 0
+        for (i, j), d in sorted(found.items(), key=lambda item: item[1])
     ]
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    space = values - np.median(values, axis=0)
+    deviation = values.std(axis=0)
+    varies = deviation > 1e-9 * np.abs(values).max(axis=0)
+    return np.clip(space[:, varies] / deviation[varies], -4, 4).astype(np.float32)
 
 
 def _whitened(values: np.ndarray) -> np.ndarray:
