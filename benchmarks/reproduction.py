@@ -184,8 +184,8 @@ def in_short(rows: Sequence[Mapping[str, Any]]) -> str:
          "split: same system, same clips."),
         ("baseline-rbf-svm", "gtzan-stats", "track", "artist", "- One SVM on one table of statistics has {a:.1f} % on "
          "GTZAN with tracks dealt at random and {b:.1f} % with artists kept apart."),
-        ("cuny-dense", "fma-small-mel", "track", "artist", "- On FMA small, which has many artists, the same step costs "
-         "the dense net little: {a:.1f} % and {b:.1f} %."),
+        ("cuny-dense", "fma-small-mel", "track", "artist", "- On FMA small, which has many artists, the same step "
+         "costs the dense net little: {a:.1f} % and {b:.1f} %."),
     )  # fmt: skip
     lines = []
     for recipe, pack, one, other, text in wanted:

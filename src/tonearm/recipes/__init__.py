@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from tonearm.recipes._repeat import repeat, same_numbers
     from tonearm.recipes._reproduce import reproduce
     from tonearm.recipes._run import Options, run
+    from tonearm.recipes._trained import predict_with
 
 # Listing recipes stays cheap: what runs them is imported when it is first asked for.
 _LATER = {
     "Material": "_material",
     "Options": "_run",
     "open_material": "_material",
+    "predict_with": "_trained",
     "repeat": "_repeat",
     "reproduce": "_reproduce",
     "run": "_run",
@@ -39,6 +41,7 @@ __all__ = [
     "names",
     "open_material",
     "parse_set",
+    "predict_with",
     "read",
     "repeat",
     "reproduce",
