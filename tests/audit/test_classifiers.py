@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tonearm.audit import doubt, horse, inflation
+from tonearm.audit import doubt, horse, inflation, integrity
 from tonearm.audit import quick as q
-from tonearm.packs import open_pack
+from tonearm.packs import Track, open_pack
 from tonearm.protocols import TrackTable, table_of
 
 pytest.importorskip("sklearn")
@@ -147,3 +147,10 @@ def test_the_known_figures_of_gtzan(shared_data):
     assert accuracy["segment"] > accuracy["track"] >= accuracy["recording"] > accuracy["artist"]
     assert accuracy["official"] > accuracy["filtered-clean"]
     assert rows["segment"]["n"] == 1000
+
+
+def test_an_imbalance_is_told_in_plain_names():
+    tracks = [Track(id=f"t{i}", genre="rock" if i < 30 else "polka") for i in range(31)]
+    (once, imbalance) = integrity.of_labels(table_of(tracks))
+    assert once["code"] == "label-once"
+    assert imbalance["message"].startswith("30 tracks of 'rock', 1 of 'polka': accuracy flatters who says 'rock'")

@@ -129,7 +129,7 @@ def of_labels(table: TrackTable) -> list[dict[str, Any]]:
             only = table.ids[table.genre == genre][0]
             found.append(finding("label-once", str(only), f"the only track of {genre!r}: it cannot be split"))
     if len(counts) and counts.max() > IMBALANCE * counts.min():
-        most, least = genres[counts.argmax()], genres[counts.argmin()]
+        most, least = str(genres[counts.argmax()]), str(genres[counts.argmin()])
         text = f"{counts.max()} tracks of {most!r}, {counts.min()} of {least!r}: accuracy flatters who says {most!r}"
         found.append(finding("imbalance", "", f"{text}; look at balanced accuracy"))
     return found
