@@ -62,6 +62,18 @@ def test_every_planted_fault_is_found_and_a_clean_rendering_has_none(tmp_path):
     assert found.keys() == {"silent", "truncated", "too-short", "rate", "duplicate"}
 
 
+@pytest.mark.parametrize("name", ["folder", "table"])
+def test_a_copy_with_nothing_in_it_is_not_sound(name, tmp_path, capsys):
+    empty = tmp_path / "rock"
+    empty.mkdir()
+    if name == "table":
+        empty = tmp_path / "empty.csv"
+        empty.write_text("path,genre\n")
+    code, out, _ = run(capsys, "verify", f"folder:{empty}", "--json")
+    assert code == 1
+    assert [(f["code"], f["path"]) for f in json.loads(out)["findings"]] == [("no-audio", str(empty))]
+
+
 def test_a_folder_with_everything_wrong_in_it(tmp_path):
     good = tone(tmp_path / "rock" / "good.wav", seconds=3.0)
     for i in range(15):

@@ -107,6 +107,9 @@ def verify(
     present = [track for track in tracks if track.path and track.path not in gone]
     if any(finding.code == "no-audio" for finding in findings):
         present = []
+    if not tracks and not findings:
+        # An empty disk is no sound copy: whoever verifies a backup must not be told that nothing is wrong.
+        findings.append(Finding("no-audio", "", os.fspath(root or ""), f"no tracks of {dataset.name} here"))
     findings += _known_bad(dataset, tracks)
     sounds: dict[str, tuple[Track, Sound]] = {}
     step = progress(len(present)) if progress else None
