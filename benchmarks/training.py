@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -139,6 +140,8 @@ def one(way: str, args: argparse.Namespace) -> None:
     """One run of one way, in this process."""
     import torch
 
+    if hasattr(os, "sched_setaffinity"):  # so that both find the same number of cores
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
     torch.set_num_threads(args.threads)
     features, labels, valid = from_pack(args.data) if args.data else synthetic(args.tracks, 10)
     train, held_out = parts(features, labels, valid)
@@ -158,7 +161,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=2, help="crops per track and epoch")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each way, in turn")
-    parser.add_argument("--threads", type=int, default=len(__import__("os").sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="cores that a run may use")
     parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bf16"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
