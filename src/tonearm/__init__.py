@@ -6,6 +6,11 @@ Nothing heavy is imported here: rooms are imported by name (`tonearm.audio`, `to
 from __future__ import annotations
 
 import importlib
+import os
+
+# onnxruntime 1.31 writes an identity of the device into the home folder and is made to report on its use. Whoever uses
+# tonearm has not agreed to that: off, unless they say otherwise. The variable is read as onnxruntime loads.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

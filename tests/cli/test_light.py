@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -79,3 +80,12 @@ def test_version_imports_neither_numpy_nor_typer():
     from tonearm import __version__
 
     assert done.stdout.split() == ["tonearm", __version__], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("code", ["import tonearm, onnxruntime", "from tonearm.cli import main; main(['doctor'])"])
+def test_nothing_is_written_into_the_home_folder_without_being_asked(code, tmp_path):
+    env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    env.update({"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)})
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.rglob("*")) == []
