@@ -83,7 +83,10 @@ def copies(name, tmp_path, fma_copy, gtzan_copy):
     if dataset.render is not None:
         return dataset.render(tmp_path / "rendered", tracks_per_genre=2, artists_per_genre=2, seconds=1.0)
     made = [fma_copy, gtzan_copy("genres/{genre}/{id}.wav")]
-    return max(made, key=dataset.recognises)
+    copy = max(made, key=dataset.recognises)
+    if not dataset.recognises(copy):
+        pytest.skip(f"no small copy of {name}: its layout is neither FMA's nor a folder per genre")
+    return copy
 
 
 def test_tracks_are_valid(dataset, tmp_path, fma_copy, gtzan_copy):
@@ -130,6 +133,13 @@ def test_what_is_no_copy_is_told(dataset, tmp_path):
 def test_an_unknown_option_is_refused(dataset, tmp_path):
     with pytest.raises(UsageError, match="no_such_option"):
         datasets.parse(f"{dataset.name}:{tmp_path}?no_such_option=1")
+
+
+def test_a_layout_of_its_own_is_skipped_and_not_failed(monkeypatch, tmp_path, fma_copy, gtzan_copy):
+    own = dataclasses.replace(datasets.get("folder"), name="own", recognises=lambda root: 0)
+    monkeypatch.setattr(datasets, "get", lambda name: own)
+    with pytest.raises(pytest.skip.Exception, match="no small copy of own"):
+        copies("own", tmp_path, fma_copy, gtzan_copy)
 
 
 def test_two_files_cannot_take_one_name(dataset):
