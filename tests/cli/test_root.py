@@ -41,6 +41,7 @@ def test_every_command_of_the_table_is_there_and_helps(name):
     assert done.returncode == 0
     assert done.stderr == ""
     assert "--help" in done.stdout
+    assert "Example" in done.stdout
 
 
 def test_a_module_in_the_folder_is_a_command_in_the_table():

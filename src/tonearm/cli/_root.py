@@ -31,9 +31,10 @@ class LazyGroup(TyperGroup):
         app = getattr(module, "app", None)
         if app is None:
             app = typer.Typer(add_completion=False)
-            app.command(name=cmd_name, help=entry.help, epilog=f"Example: {entry.example}")(module.command)
+            app.command(name=cmd_name, help=entry.help)(module.command)
         command = typer.main.get_command(app)
         command.name = cmd_name
+        command.epilog = command.epilog or f"Example: {entry.example}"
         for some in (command, *getattr(command, "commands", {}).values()):
             some.help = _reflowed(some.help)
         return command
