@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+import typing
 
 import numpy as np
 import pytest
@@ -332,3 +334,11 @@ def test_rows_from_real_audio_are_those_of_the_published_packs(shared_data, tmp_
     assert min(correlations) >= 0.985
     assert np.median(correlations) >= 0.999
     assert pack.column("samples").tolist() == [shared.column("samples")[at[name]] for name in pack.ids.tolist()]
+
+
+def test_the_step_that_the_help_gives_as_an_example_is_one():
+    from tonearm.cli import pack
+
+    option = typing.get_type_hints(pack.build, include_extras=True)["prepare"].__metadata__[0]
+    example = re.search(r"such as (\S+)\. ", option.help)[1]
+    assert pack._steps([example]).config()[0]["target_lufs"] == -23

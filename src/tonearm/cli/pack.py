@@ -55,7 +55,7 @@ def build(
     prepare: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="STEP", help="A step before the feature, such as loudness:lufs=-23. Repeatable, in order."
+            metavar="STEP", help="A step before the feature, such as loudness:target_lufs=-23. Repeatable, in order."
         ),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; all cores unless given.")] = None,
