@@ -154,3 +154,17 @@ def test_an_imbalance_is_told_in_plain_names():
     (once, imbalance) = integrity.of_labels(table_of(tracks))
     assert once["code"] == "label-once"
     assert imbalance["message"].startswith("30 tracks of 'rock', 1 of 'polka': accuracy flatters who says 'rock'")
+
+
+def test_the_doubts_of_models_that_guess_are_not_told():
+    data = made()
+    noise = replace(data, values=np.random.default_rng(0).normal(size=data.values.shape).astype(np.float32))
+    assert doubt.doubtful(noise) == []
+
+
+def test_all_right_and_all_wrong_have_an_interval():
+    stats = pytest.importorskip("scipy.stats")
+    share, interval, _ = q.share_interval(np.zeros(8), np.ones(8))
+    assert share == 0
+    assert interval == pytest.approx(list(stats.binomtest(0, 8).proportion_ci(method="wilson")), abs=1e-3)
+    assert q.share_interval(np.full(8, 3.0), np.full(8, 3.0))[1][1] == 1

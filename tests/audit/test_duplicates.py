@@ -128,3 +128,27 @@ def test_the_repetitions_of_gtzan_are_found_and_nothing_else(shared_data, name, 
     false = [ids for ids in together if len({recording[track] for track in ids}) > 1]
     # jazz.00054 is unreadable in the copies that people have; in the statistics it is a copy of its neighbour.
     assert set(false) <= {frozenset(("jazz.00053", "jazz.00054"))}
+
+
+def test_segments_and_wide_rows_are_compared_too(tmp_path):
+    from tonearm.packs import Pack
+
+    def opened(features, ids, tracks=None):
+        folder = tmp_path / f"pack{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        np.save(folder / "features.npy", features)
+        lines = ["id,track"] if tracks else ["id"]
+        lines += [f"{a},{b}" for a, b in zip(ids, tracks, strict=True)] if tracks else ids
+        (folder / "tracks.csv").write_text("\n".join(lines) + "\n")
+        return Pack(folder, {"feature": {"kind": "logmel"}, "classes": []})
+
+    rows = as_rows(spectra(90)).astype(np.float32)
+    rows[60:63] = rows[0:3] + np.random.default_rng(0).normal(0, 1, rows[0:3].shape)
+    tracks = [f"t{i // 3}" for i in range(90)]
+    pack = opened(rows, [f"{t}#{i % 3}" for i, t in enumerate(tracks)], tracks)
+    assert pairs_of(dup.in_pack(pack, table_of(pack))) == {frozenset(("t0", "t20"))}
+
+    wide = np.random.default_rng(1).normal(size=(40, 1, 30000)).astype(np.float32).cumsum(axis=2)
+    wide[30] = wide[3] * np.float32(1.0001)
+    pack = opened(wide, [f"t{i}" for i in range(40)])
+    assert pairs_of(dup.in_pack(pack, table_of(pack))) == {frozenset(("t3", "t30"))}

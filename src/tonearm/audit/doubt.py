@@ -19,6 +19,7 @@ FOLDS = 5
 # The mean confidence of a genre, kept within these: where genres are told apart with ease it would ask for near
 # certainty and miss wrong labels, where they are not it would doubt every third track.
 LEAST_CONFIDENCE, MOST_CONFIDENCE = 0.5, 0.6
+LEAST_KAPPA = 0.25
 UNLIKELY = 0.1  # and the label that is given must be all but ruled out
 
 
@@ -55,9 +56,20 @@ def doubtful(
                 probability = _out_of_fold(quick, parts, make, genres)
                 votes[np.arange(len(table)), probability.argmax(axis=1)] += 1
                 mean[protocol] += probability / (repeats * len(models))
+    if not all(_knows_genres(values, label) for values in mean.values()):
+        return []
     against = np.all([values.argmax(axis=1) != label for values in mean.values()], axis=0)
     both = np.mean(list(mean.values()), axis=0)
     return _listed(table, genres, label, both, against & confident(both, label), votes)
+
+
+def _knows_genres(probability: np.ndarray, label: np.ndarray) -> bool:
+    """Whether the models are well above chance (Cohen's kappa): the doubts of one who guesses are worth nothing."""
+    heard = probability.argmax(axis=1)
+    agreed = float((heard == label).mean())
+    count = probability.shape[1]
+    chance = float(np.bincount(heard, minlength=count) @ np.bincount(label, minlength=count)) / len(label) ** 2
+    return agreed - chance >= LEAST_KAPPA * (1 - chance)
 
 
 def _enough_groups(table, duplicates: Sequence[Sequence[str]]) -> bool:

@@ -51,15 +51,21 @@ def in_pack(pack: Pack, table: TrackTable) -> list[Duplicate]:
     place = {track: i for i, track in enumerate(table.ids.tolist())}
     for found in exact:
         keep[[place[track] for track in found.ids[1:]]] = False
-    if features.ndim == 3 and features.shape[2] >= 32 and not table.has_segments:
+    members = np.flatnonzero(keep)
+    if features.ndim == 3 and features.shape[1] >= LEAST_BANDS and features.shape[2] >= 32 and not table.has_segments:
         from tonearm.audit.shifts import alike
 
-        near = alike(features, np.flatnonzero(keep), table.ids, seconds=_seconds(pack))
-    elif features.ndim == 2:
-        near = alike_vectors(track_means(features, table), np.flatnonzero(keep), table.ids)
+        near = alike(features, members, table.ids, seconds=_seconds(pack), level=_is_level(pack))
     else:
-        near = []
+        from tonearm.audit.quick import from_pack
+
+        near = alike_vectors(track_means(from_pack(pack, table, whole=True).values, table), members, table.ids)
     return exact + near
+
+
+def _is_level(pack: Pack) -> bool:
+    """Whether bands are levels in one unit (dB), so that they can be added up as they are."""
+    return pack.feature_config.get("kind") == "logmel"
 
 
 def _seconds(pack: Pack) -> float | None:
@@ -106,6 +112,7 @@ CLOSE = 0.4
 # The same in columns that are only scaled; there the first two songs of GTZAN that are only alike come at 0.37.
 CLOSE_SCALED = 0.3
 FEW_TRACKS = 20
+LEAST_BANDS = 8  # with fewer there is no picture to compare, only a curve
 
 
 def alike_vectors(vectors: np.ndarray, members: np.ndarray, ids: np.ndarray) -> list[Duplicate]:
@@ -116,7 +123,7 @@ def alike_vectors(vectors: np.ndarray, members: np.ndarray, ids: np.ndarray) -> 
     that saturates) a little noise moves a rank far; so in the other, columns are only scaled and outliers cut off.
     Copies with noise of a tenth of each column's deviation are all found there, on both packs.
     """
-    values = vectors[members]
+    values = np.asarray(vectors[members], np.float64)
     # What is broken or silent is told by the integrity check; it is no evidence here, and must not spoil columns.
     whole = np.isfinite(values).all(axis=1) & (values != values[:, :1]).any(axis=1)
     members, values = members[whole], values[whole]

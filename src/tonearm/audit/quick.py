@@ -17,6 +17,7 @@ from tonearm.packs import Pack
 from tonearm.protocols import TrackTable, group
 
 SEGMENTS = 3
+MOST_COLUMNS = 2048
 LEAST_FRAMES = 96  # for cutting a track into segments: with less there is nothing to tell them apart by
 CLASSIFIER = "SVM (RBF, C = 10) on standardised features"
 
@@ -46,18 +47,22 @@ def need_sklearn() -> None:
         )
 
 
-def from_pack(pack: Pack, table: TrackTable, change: Callable[[np.ndarray], np.ndarray] | None = None) -> Quick:
+def from_pack(
+    pack: Pack,
+    table: TrackTable,
+    change: Callable[[np.ndarray], np.ndarray] | None = None,
+    *,
+    whole: bool = False,
+) -> Quick:
     """Rows of a pack as vectors: as they are, or statistics of spectra, each track cut into three segments.
 
-    `change` is applied to blocks of spectra (rows, bands, frames) before.
+    `change` is applied to blocks of spectra (rows, bands, frames) before; with `whole` no track is cut.
     """
     features = pack.features
-    if features.ndim == 2:
-        return Quick(table, np.asarray(features, np.float32), "the pack's own columns")
-    if features.ndim != 3:
-        flat = np.asarray(features, np.float32).reshape(len(features), -1)
-        return Quick(table, flat, "the pack's own values, flattened")
-    cut = not table.has_segments and features.shape[2] >= LEAST_FRAMES
+    if features.ndim != 3 or features.shape[1] < 2:
+        what = "the pack's own columns" if features.ndim == 2 else "the pack's own values, flattened"
+        return Quick(table, _narrow(features), what)
+    cut = not whole and not table.has_segments and features.shape[2] >= LEAST_FRAMES
     edges = np.linspace(0, features.shape[2], (SEGMENTS if cut else 1) + 1).astype(int)
     rate = features.shape[2] / float(pack.feature_config.get("clip_seconds") or 30.0)
     blocks = []
@@ -69,6 +74,19 @@ def from_pack(pack: Pack, table: TrackTable, change: Callable[[np.ndarray], np.n
     if cut:
         return from_segments(table, values, f"statistics of the spectra of {SEGMENTS} segments per track")
     return Quick(table, values[:, 0].astype(np.float32), "statistics of the spectra")
+
+
+def _narrow(features: np.ndarray) -> np.ndarray:
+    """Rows as vectors of at most MOST_COLUMNS values: means of neighbours, where there are more (raw sound, say)."""
+    width = int(np.prod(features.shape[1:]))
+    edges = np.unique(np.linspace(0, width, min(width, MOST_COLUMNS) + 1).astype(int))
+    result = np.empty((len(features), len(edges) - 1), np.float32)
+    for start in range(0, len(features), 256):
+        block = np.asarray(features[start : start + 256], np.float32).reshape(-1, width)
+        if len(edges) - 1 < width:
+            block = np.add.reduceat(block, edges[:-1], axis=1) / np.diff(edges)
+        result[start : start + 256] = block
+    return result
 
 
 def from_segments(table: TrackTable, values: np.ndarray, what: str) -> Quick:
@@ -182,5 +200,12 @@ def share_interval(
     for start in range(0, draws, 200):
         weight = random.multinomial(n, np.full(n, 1 / n), min(200, draws - start))
         shares[start : start + len(weight)] = (weight @ right) / np.maximum(weight @ rows, 1e-9)
+    share = float(right.sum() / rows.sum())
     low, high = np.quantile(shares, [0.025, 0.975])
-    return float(right.sum() / rows.sum()), [float(low), float(high)], shares
+    if low == high:
+        # Where every track has the same share (all right, all wrong) drawing again changes nothing, and yet one more
+        # track might: Wilson's interval.
+        z = 1.96
+        middle, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+        low, high = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+    return share, [min(share, max(0.0, float(low))), max(share, min(1.0, float(high)))], shares

@@ -22,22 +22,31 @@ SAME_PLACE_SECONDS = 1.0
 
 
 def alike(
-    features: np.ndarray, members: np.ndarray, ids: np.ndarray, *, seconds: float | None = None
+    features: np.ndarray,
+    members: np.ndarray,
+    ids: np.ndarray,
+    *,
+    seconds: float | None = None,
+    level: bool = True,
 ) -> list[Duplicate]:
-    """Pairs of one recording among the rows `members` of (rows, bands, frames)."""
+    """Pairs of one recording among the rows `members` of (rows, bands, frames).
+
+    `level` says that all bands are levels in one unit; rows of other features (cepstra) are first brought to one scale.
+    """
     # What does not move (silence, a constant tone) correlates with nothing.
     members = np.array([i for i in members if features[i].std() > 0], dtype=int)
     if len(members) < 2:
         return []
     frames = features.shape[2]
     frame_seconds = (seconds or CLIP_SECONDS) / frames
-    small, step = pictures(features, members, bands=16, most_frames=130)
+    scale = None if level else _spread(features, members)
+    small, step = pictures(features, members, bands=16, most_frames=130, scale=scale)
     small = whiten(small, max(3, round(LOCAL_SECONDS / (frame_seconds * step))))
     candidates = _candidates(small, most=4)
     if not len(candidates):
         return []
     used, places = np.unique(candidates, return_inverse=True)
-    full, _ = pictures(features, members[used], bands=32, most_frames=frames)
+    full, _ = pictures(features, members[used], bands=32, most_frames=frames, scale=scale)
     full = whiten(full, max(3, round(LOCAL_SECONDS / frame_seconds)))
     pairs = places.reshape(candidates.shape)
     threshold = _threshold(full)
@@ -58,7 +67,15 @@ def _duplicate(a: str, b: str, score: float, seconds: float) -> Duplicate:
     return Duplicate((str(a), str(b)), kind, f"spectra correlate at {score:.2f}, {where}", min(1.0, score), -seconds)
 
 
-def pictures(features: np.ndarray, members: np.ndarray, *, bands: int, most_frames: int) -> tuple[np.ndarray, int]:
+def _spread(features: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Standard deviation of each band over time, from some of the rows: (bands, 1)."""
+    some = np.asarray(features[members[:: max(1, len(members) // 200)]], np.float32)
+    return np.maximum(np.nan_to_num(some).std(axis=2).mean(axis=0), 1e-6)[:, None]
+
+
+def pictures(
+    features: np.ndarray, members: np.ndarray, *, bands: int, most_frames: int, scale: np.ndarray | None = None
+) -> tuple[np.ndarray, int]:
     """Rows with fewer bands and frames, by means: float32 (rows, bands, frames), and how many frames went into one."""
     n_bands, frames = features.shape[1:]
     bands = min(bands, n_bands)
@@ -68,6 +85,7 @@ def pictures(features: np.ndarray, members: np.ndarray, *, bands: int, most_fram
     result = np.empty((len(members), bands, used // step), np.float32)
     for start in range(0, len(members), 256):
         rows = np.nan_to_num(features[members[start : start + 256]].astype(np.float32), posinf=0.0, neginf=0.0)
+        rows = rows if scale is None else rows / scale
         rows = rows[:, :, :used].reshape(len(rows), n_bands, -1, step).mean(axis=3)
         widths = np.diff(np.append(edges, n_bands))
         result[start : start + 256] = np.add.reduceat(rows, edges, axis=1) / widths[:, None]
