@@ -126,7 +126,10 @@ def cnn_rnn(
     looking: list[nn.Module] = [Channel()]
     channels = 1
     for width, pool in zip(filters, pools, strict=True):
-        looking.append(nn.Conv2d(channels, width, (1, 3), padding=(0, 1), bias=not batch_norm))
+        # Without padding, as the source has it, while the clip is long enough for that.
+        pad = 0 if frames >= pool + 2 else 1
+        looking.append(nn.Conv2d(channels, width, (1, 3), padding=(0, pad), bias=not batch_norm))
+        frames += 2 * pad - 2
         if batch_norm:
             looking.append(nn.BatchNorm2d(width))
         step = shrunk(pool, rows), shrunk(pool, frames)
