@@ -250,3 +250,21 @@ def test_no_preparation_is_off():
 def test_mistakes_in_the_configuration_are_named(config, says):
     with pytest.raises(UsageError, match=says):
         prepare.create(config)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("step", [step for step in prepare.STEPS if step != "drop"])
+def test_a_clip_without_samples_stays_one(step):
+    prepared = prepare.create([step])(Waveform(np.zeros(0, np.float32), 22050))
+    assert prepared.samples.shape == (0,)
+    assert prepared.silent
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_trim_names_a_clip_that_is_not_finite(value):
+    samples = noise(1.0, 22050)
+    samples[5000] = value
+    with pytest.raises(AudioError) as caught:
+        prepare.create(["trim"])(Waveform(samples, 22050), name="song.wav")
+    assert (caught.value.code, caught.value.path) == ("not-finite", "song.wav")

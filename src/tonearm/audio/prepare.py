@@ -40,6 +40,8 @@ def _trim(waveform: Waveform, *, top_db: float = 60.0, frame_length: int = 2048,
     n = len(waveform.samples)
     padded = np.pad(np.square(waveform.samples, dtype=np.float64), frame_length // 2)
     total = np.concatenate([[0.0], np.cumsum(padded)])
+    if not np.isfinite(total[-1]):
+        raise AudioError("clip", "not-finite", "it holds NaN or infinite samples, so nothing is its loudest frame")
     begins = np.arange(0, len(padded) - frame_length + 1, hop_length)
     power = np.maximum((total[begins + frame_length] - total[begins]) / frame_length, 1e-10)
     loud = np.flatnonzero(10 * np.log10(power / power.max()) > -top_db)
@@ -95,6 +97,8 @@ class Preparation:
     def __call__(self, waveform: Waveform, name: str = "clip") -> Waveform:
         """The prepared waveform; `name` is the file that an error or a message names."""
         for step, keywords in self._steps:
+            if not len(waveform.samples) and step != "drop":
+                continue  # nothing to measure, nothing to change
             try:
                 waveform = STEPS[step](waveform, **keywords)
             except AudioError as error:
