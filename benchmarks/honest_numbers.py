@@ -1,6 +1,7 @@
 """The figures of docs/honest-numbers.md: what each leak is worth, on packs of real data.
 
     python benchmarks/honest_numbers.py FOLDER_OF_PACKS [--only gtzan-stats-10s] [--quick]
+    python benchmarks/honest_numbers.py FOLDER_OF_PACKS --only gtzan-mel --flip 20
 
 FOLDER_OF_PACKS holds packs by name (gtzan-stats-10s, gtzan-mel, fma-small-mel, fma-small-vggish) and, for the
 comparison of duplicates, gtzan-faults/repetitions.tsv. Prints Markdown. With all four it takes about ten minutes on
@@ -14,9 +15,16 @@ import csv
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from tonearm.audit import Options, audit
+from tonearm.audit.doubt import doubtful
+from tonearm.audit.quick import from_pack, usable
+from tonearm.packs import open_pack
+from tonearm.protocols import table_of
 
 PACKS = ("gtzan-stats-10s", "gtzan-mel", "fma-small-mel", "fma-small-vggish")
 
@@ -26,10 +34,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", choices=PACKS, action="append")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--flip", type=int, default=0, help="instead: flip so many labels, and see which are doubted")
     given = parser.parse_args()
     for name in given.only or PACKS:
         if not (given.folder / name / "pack.json").is_file():
             print(f"{name}: no pack here, left out", file=sys.stderr)
+            continue
+        if given.flip:
+            flipped_labels(given.folder / name, given.flip)
             continue
         start, cpu = time.monotonic(), time.process_time()
         report = audit(given.folder / name, options=Options(quick=given.quick))
@@ -44,6 +56,22 @@ def main() -> None:
             low, high = row["fall"]["interval"]
             print(f"horse test, {row['change']}: {100 * row['accuracy_before']:.1f} to {100 * row['accuracy']:.1f} %, "
                   f"{row['fall']['points']:+.1f} points lost [{low:+.1f} to {high:+.1f}], n = {row['n']}")  # fmt: skip
+
+
+def flipped_labels(folder: Path, count: int, draws: int = 2) -> None:
+    """Flip labels of tracks drawn at random; how many of them does the list of doubtful labels name?"""
+    pack = open_pack(folder)
+    quick = usable(from_pack(pack, table_of(pack)))
+    genres = np.unique(quick.table.genre)
+    for seed in range(draws):
+        random = np.random.default_rng(seed)
+        chosen = random.choice(len(quick.table), count, replace=False)
+        genre = quick.table.genre.copy()
+        for i in chosen:
+            genre[i] = random.choice(genres[genres != genre[i]])
+        found = doubtful(replace(quick, table=replace(quick.table, genre=genre)))
+        named = {row["id"] for row in found} & set(quick.table.ids[chosen].tolist())
+        print(f"{pack.name}, draw {seed}: {len(named)} of {count} flipped labels among {len(found)} doubtful ones")
 
 
 def inflation(report: dict) -> None:

@@ -129,7 +129,10 @@ def gap(row: dict[str, Any]) -> str:
         return ""
     worth = row["worth"]
     low, high = worth["interval"]
-    return f"{worth['points']:+.1f} points [{low:+.1f} to {high:+.1f}] from {worth['words']}"
+    points = f"{worth['points']:+.1f} points [{low:+.1f} to {high:+.1f}]"
+    if low <= 0 <= high:
+        return f"{points}: too little to tell from chance. What leaks: {worth['words']}"
+    return f"{points} from {worth['words']}"
 
 
 def inflation_verdict(rows: list[dict[str, Any]]) -> str:
