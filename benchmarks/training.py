@@ -31,12 +31,12 @@ def synthetic(n: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     """Spectrograms (n, 128, 387), uint8, that can be told apart, though not by everyone; labels; validation mask."""
     draw = np.random.default_rng(0)
     labels = np.arange(n) % classes
-    shapes = draw.normal(size=(classes, 128, 1)).cumsum(axis=1) * 4
+    shapes = draw.normal(size=(classes, 128, 1)).cumsum(axis=1) * 6
     tempo = 4 + 3 * np.arange(classes)
     beats = 12 * np.sin(2 * np.pi * np.arange(387) / tempo[:, None])[:, None, :]
     x = np.empty((n, 128, 387), np.uint8)
     for i, label in enumerate(labels):
-        own = draw.normal(size=(128, 1)).cumsum(axis=0) * 4
+        own = draw.normal(size=(128, 1)).cumsum(axis=0) * 3
         values = 128 + shapes[label] + beats[label] + own + draw.normal(scale=40, size=(128, 387))
         x[i] = values.clip(0, 255)
     return x, labels, draw.random(n) < 0.25
@@ -46,11 +46,10 @@ def from_pack(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from tonearm.packs import open_pack
 
     pack = open_pack(path)
-    rows = [i for i, track in enumerate(pack.tracks) if track.split in ("train", "training", "valid", "validation")]
-    classes = sorted({pack.tracks[i].genre for i in rows})
-    labels = np.array([classes.index(pack.tracks[i].genre) for i in rows])
-    valid = np.array([pack.tracks[i].split.startswith("valid") for i in rows])
-    return np.asarray(pack.features[rows]), labels, valid
+    split, genre = pack.column("split"), pack.column("genre")
+    rows = np.flatnonzero(np.isin(split, ("train", "training", "valid", "validation")))
+    labels = np.unique(genre[rows], return_inverse=True)[1]
+    return np.asarray(pack.features[rows]), labels, np.char.startswith(split[rows].astype(str), "valid")
 
 
 def parts(features: np.ndarray, labels: np.ndarray, valid: np.ndarray) -> tuple:
