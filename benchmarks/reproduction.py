@@ -44,19 +44,18 @@ PLAN = (
     Entry("gtzan-stats", [*CHEAP, "baseline-boosting"]),
     Entry("gtzan-stats", ["baseline-forest"], seeds=3),
     Entry("gtzan-mel", CHEAP[1:]),
-    Entry("gtzan-mel", ["baseline-random-cnn+svm"], seeds=3, protocols=("official", "artist")),
     Entry("gtzan-stats-10s", [f"{model}-{what}{scaled}" for model in ("svm", "knn") for what in ("zcr", "mfcc")
                               for scaled in ("", "-scaled")]),
     Entry("gtzan-mel", ["velamati-cnn1d"], 3, ("track", "artist", "official"), epochs(25)),
-    Entry("gtzan-mel", ["lstm-mfcc+svm"], 3, ("segment", "track", "artist", "official"), epochs(20)),
-    Entry("gtzan-mel", ["li-dilated-2", "li-dilated-3"], 3, ("track", "artist", "official"), epochs(20)),
+    Entry("gtzan-mel", ["lstm-mfcc+svm"], 3, ("segment", "artist", "official"), epochs(20)),
     Entry("fma-small-vggish", ["baseline-linear-probe", "baseline-rbf-svm", "baseline-lda"]),
     Entry("fma-small-mel", CHEAP),
     Entry("fma-small-mel", ["fma-baseline"]),
     Entry("fma-small-mel", ["cuny-dense"], 3, ALL, epochs(40)),
-    Entry("fma-small-mel", ["lam-cnn1d"], 3, ("balanced", "official"), epochs(10)),
-    Entry("fma-small-mel", ["padova-spec-segmented"], 3, ("official",), epochs(15)),
-    Entry("fma-small-mel", ["crnn1d"], 3, ("official",), epochs(10)),
+    Entry("fma-small-mel", ["lam-cnn1d"], 3, ("official",), epochs(10)),
+    Entry("gtzan-mel", ["li-dilated-2", "li-dilated-3"], 3, ("track", "official"), epochs(20)),
+    Entry("fma-small-mel", ["padova-spec-segmented"], 1, ("official",), epochs(15)),
+    Entry("fma-small-mel", ["crnn1d"], 1, ("official",), epochs(10)),
     Entry("gtzan-mel", ["njupt-cnn2d"], 1, ("track", "artist", "official"), epochs(30)),
     Entry("fma-small-mel", ["bian-densenet1d"], 1, ("track", "official"), epochs(8)),
     Entry("gtzan-mel", ["lstm-mfcc+knn"], 1, ("segment", "official"), epochs(20)),
@@ -65,6 +64,7 @@ PLAN = (
     Entry("gtzan-mel", ["velamati-cnn2d", "dong-cnn2d"], 1, ("track", "official"), epochs(12)),
     Entry("fma-small-mel", ["cnn-rnn", "padova-spec-whole"], 1, ("official",), epochs(8)),
     Entry("fma-small-mel", ["lam-cnn1d-colours"], 1, ("official",), epochs(8)),
+    Entry("gtzan-mel", ["baseline-random-cnn+svm"], 1, ("official",)),
     Entry("gtzan-mel", ["njupt-cnn2d-3-layers", "njupt-cnn2d-kernel-5", "njupt-cnn2d-elu"], 1, ("official",),
           epochs(30)),
 )  # fmt: skip
@@ -194,8 +194,8 @@ def in_short(rows: Sequence[Mapping[str, Any]]) -> str:
     if {("svm-mfcc", "gtzan-stats-10s", "track"), ("svm-mfcc-scaled", "gtzan-stats-10s", "track")} <= {*found}:
         bare, scaled = (rate(name, "gtzan-stats-10s", "track") for name in ("svm-mfcc", "svm-mfcc-scaled"))
         lines.append(
-            f"- A scaler takes the SVM on MFCC from {bare:.1f} % to {scaled:.1f} %: most of what deep features are "
-            "said to bring over the plain SVM is that."
+            f"- A scaler alone takes the SVM on MFCC statistics of whole tracks dealt at random from {bare:.1f} % to "
+            f"{scaled:.1f} %; the report that sets deep features above it left the scaler out."
         )
     return "\n## In short\n\n" + "\n".join(lines) + "\n" if lines else ""
 

@@ -320,7 +320,7 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(TonearmError, match="No space left on device"):
         recipes.run(recipes.get("baseline-lda"), str(pack.folder), tmp_path / "run", options())
     assert not list((tmp_path / "run").glob(".*")), "nothing half-written is left"

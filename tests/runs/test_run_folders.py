@@ -58,7 +58,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(TonearmError, match="No space left"):
         runs.write_json(tmp_path / "a.json", {"new": 2})
     assert runs.read_json(tmp_path / "a.json") == {"old": 1}
