@@ -76,6 +76,19 @@ def test_equals_librosa_on_real_clips(case, shared_data):
         np.testing.assert_allclose(ours(config, wave.samples, wave.sample_rate), expected, **TOLERANCE)
 
 
+@pytest.mark.parametrize("rate", [22050, 44100])
+def test_torch_finds_the_tuning_that_numpy_finds_even_in_a_click(rate):
+    torch = pytest.importorskip("torch")
+    clips = np.zeros((2, rate), np.float32)
+    clips[0, 7000] = 1
+    clips[1] = np.random.default_rng(0).uniform(-1, 1, rate)
+    chroma = features.create("chroma", sample_rate=rate)
+    found = chroma.batch(torch.from_numpy(clips), rate).numpy()
+    for clip, array in zip(clips, found, strict=True):
+        np.testing.assert_allclose(array, chroma(Waveform(clip, rate)), atol=1e-5)
+        np.testing.assert_allclose(array, librosa.feature.chroma_stft(y=clip, sr=rate), atol=1e-4)
+
+
 def test_click():
     # Its spectrum is flat, so the peaks that give the tuning are rounding: equal only with the tuning given. The
     # constant-Q frames around it hold nothing but rounding, relative to their maximum.

@@ -112,14 +112,20 @@ class PitchClasses(Spectral):
             filters = _ops.constant(_chroma.chroma_filters(rate, n_fft, self.tuning).T, magnitude)
             return _chroma.normalize((magnitude * magnitude) @ filters, "max")
         clips = magnitude.reshape(-1, *magnitude.shape[-2:])
+        # The tuning is the fullest bin of a histogram, which the last digit of a magnitude can tip (a lone click has no
+        # peak but rounding): it is always taken from numpy's magnitudes, so that both ways agree on any sound.
+        heard = magnitude if spectra.numpy else self._numpy_magnitude(spectra)
         folded = []
-        for clip in clips:
-            # Each clip has its own tuning, and with it its own filters. Finding peaks is work for numpy.
-            here = clip if spectra.numpy else clip.cpu().numpy()
+        for clip, here in zip(clips, heard.reshape(-1, *heard.shape[-2:]), strict=True):
+            # Each clip has its own tuning, and with it its own filters.
             filters = _chroma.chroma_filters(rate, n_fft, estimate_tuning(here, rate, n_fft, power=2))
             folded.append(((clip * clip) @ _ops.constant(filters.T, clip))[None])
         folded = _ops.concat(folded, 0).reshape(*magnitude.shape[:-1], -1)
         return _chroma.normalize(folded, "max")
+
+    def _numpy_magnitude(self, spectra: Spectra) -> np.ndarray:
+        here = Spectra(spectra.samples.detach().cpu().numpy(), spectra.sample_rate, total_samples=spectra.n_samples)
+        return here.magnitude(self.grid)
 
 
 @feature("chroma")
