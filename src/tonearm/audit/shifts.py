@@ -19,6 +19,8 @@ LOCAL_SECONDS = 2.0
 CLIP_SECONDS = 30.0  # where the pack does not say
 LEAST_OVERLAP = 0.5
 SAME_PLACE_SECONDS = 1.0
+SAMPLE = 500  # tracks from which it is learned how alike unrelated music is
+PAIRS_AT_ONCE = 500
 
 
 def alike(
@@ -45,17 +47,23 @@ def alike(
     candidates = _candidates(small, most=4)
     if not len(candidates):
         return []
-    used, places = np.unique(candidates, return_inverse=True)
-    full, _ = pictures(features, members[used], bands=32, most_frames=frames, scale=scale)
-    full = whiten(full, max(3, round(LOCAL_SECONDS / frame_seconds)))
-    pairs = places.reshape(candidates.shape)
-    threshold = _threshold(full)
-    spectra, energy = _prepare(full)
+    window = max(3, round(LOCAL_SECONDS / frame_seconds))
+
+    def in_full(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return _prepare(whiten(pictures(features, rows, bands=32, most_frames=frames, scale=scale)[0], window))
+
+    some = np.random.default_rng(0).permutation(members)[:SAMPLE]
+    threshold = _threshold(*in_full(some))
     found = []
-    for a, b in pairs:
-        score, shift = _best_shift(spectra[a], energy[a], spectra[b], energy[b])
-        if score >= threshold:
-            found.append(_duplicate(ids[members[used[a]]], ids[members[used[b]]], score, shift * frame_seconds))
+    # In full a track is a megabyte: so many pairs at a time, so that memory does not grow with the collection.
+    for start in range(0, len(candidates), PAIRS_AT_ONCE):
+        used, place = np.unique(candidates[start : start + PAIRS_AT_ONCE], return_inverse=True)
+        rows = members[used]
+        spectra, energy = in_full(rows)
+        for a, b in place.reshape(-1, 2):
+            score, shift = _best_shift(spectra[a], energy[a], spectra[b], energy[b])
+            if score >= threshold:
+                found.append(_duplicate(ids[rows[a]], ids[rows[b]], score, shift * frame_seconds))
     return sorted(found, key=lambda duplicate: -duplicate.score)
 
 
@@ -154,7 +162,7 @@ def _best_shift(a: np.ndarray, energy_a: np.ndarray, b: np.ndarray, energy_b: np
     return float(scores[best]), int(shifts[best])
 
 
-def _all_pairs(values: np.ndarray, block: int = 48) -> Iterator[tuple[int, np.ndarray]]:
+def _all_pairs(values: np.ndarray, block: int = 24) -> Iterator[tuple[int, np.ndarray]]:
     """Best score of each pair over all shifts: (first row, array (rows of the block, all rows from the first on))."""
     spectra, energy = _prepare(values)
     frames = values.shape[2]
@@ -197,18 +205,17 @@ def _candidates(values: np.ndarray, most: int) -> np.ndarray:
     return np.unique(pairs, axis=0) if len(pairs) else pairs.reshape(0, 2)
 
 
-def _threshold(values: np.ndarray, sample: int = 4000) -> float:
+def _threshold(spectra: np.ndarray, energy: np.ndarray, pairs: int = 4000) -> float:
     """How alike two tracks must be: far outside of what pairs drawn at random are.
 
     From the median and the upper tenth, so that the duplicates among the pairs do not move it. Set on GTZAN and FMA:
     the lowest value at which every pair found in GTZAN is in Sturm's list of repetitions.
     """
     random = np.random.default_rng(0)
-    n = len(values)
-    pairs = random.integers(0, n, (min(sample, n * n), 2))
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    spectra, energy = _prepare(values)
-    scores = [_best_shift(spectra[a], energy[a], spectra[b], energy[b])[0] for a, b in pairs]
+    n = len(spectra)
+    drawn = random.integers(0, n, (min(pairs, n * n), 2))
+    drawn = drawn[drawn[:, 0] != drawn[:, 1]]
+    scores = [_best_shift(spectra[a], energy[a], spectra[b], energy[b])[0] for a, b in drawn]
     if not scores:
         return 0.5
     middle, high = np.quantile(scores, [0.5, 0.9])
