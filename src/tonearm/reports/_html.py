@@ -23,7 +23,7 @@ _STYLE = """
 @media print { :root { --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --box: #f4f4f4; --link: #000;
   --bad: #8c1d18; --warn: #6b4300; --good: #124d2a;
   --c1: #b23a32; --c2: #b97812; --c3: #5059a8; --c4: #236347; --c5: #777; }
-  details > *:not(summary) { display: block; } .screen { display: none; } section { break-inside: auto; }
+  details::details-content { content-visibility: visible; } .screen, audio { display: none; }
   figure, tr { break-inside: avoid; } h2 { break-after: avoid; } body { font-size: 10.5pt; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 54rem; padding: 1rem; background: var(--paper); color: var(--ink);
