@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from audio_samples import encode, encode_av, music
@@ -193,3 +195,22 @@ def test_a_codec_that_libsndfile_does_not_know_is_tried_by_pyav(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(audio.AudioError, match=r"tonearm\[av\]"):
         audio.load(data)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_wav_of_64_bit_integers_is_read(channels):
+    wave = np.sin(np.arange(8000 * channels) * 0.1).reshape(-1, channels) * 0.5
+    data = (wave * 2.0**63).astype("<i8").tobytes()
+    header = struct.pack("<IHHIIHH", 16, 1, channels, 8000, 64000 * channels, 8 * channels, 64)
+    file = (
+        b"RIFF"
+        + struct.pack("<I", 36 + len(data))
+        + b"WAVEfmt "
+        + header
+        + b"data"
+        + struct.pack("<I", len(data))
+        + data
+    )
+    found = audio.load(file)
+    assert found.sample_rate == 8000
+    np.testing.assert_allclose(found.samples, wave.mean(axis=1), atol=1e-6)

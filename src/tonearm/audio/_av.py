@@ -198,11 +198,15 @@ class AvReader:
 
 def _mono(frame: Any) -> np.ndarray:
     """One decoded frame as float32 in -1 to 1, (n,), the mean of its channels (ffmpeg's own mix is 3 dB louder)."""
-    data = frame.to_ndarray()  # planar: (channels, n); packed: (1, n * channels)
+    if frame.format.name.startswith("s64"):  # 64-bit WAV: PyAV decodes it but makes no array of it
+        count = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)
+        data = np.stack([np.frombuffer(plane, np.int64, count) for plane in frame.planes])
+    else:
+        data = frame.to_ndarray()  # planar: (channels, n); packed: (1, n * channels)
     if data.dtype.kind == "u":
         data = (data.astype(np.float32) - 128) / 128
     elif data.dtype.kind == "i":
-        data = data.astype(np.float32) / np.float32(2 ** (8 * data.dtype.itemsize - 1))
+        data = data.astype(np.float32) / np.float32(2.0 ** (8 * data.dtype.itemsize - 1))
     channels = frame.layout.nb_channels
     if not frame.format.is_planar and channels > 1:
         data = data.reshape(-1, channels).T
