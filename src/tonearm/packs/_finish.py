@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -127,8 +128,12 @@ def _arrange(state: State, sources: list[tuple[bool, Row]], shape: tuple[int, ..
     with open(state.rows.path, "r+b") as file:
         file.truncate(state.rows.start + len(slots) * state.rows.row_bytes)
         file.write(array_header(shape, state.rows.dtype))
-        flush(file)
-    return hash_file(state.rows.path)
+        file.flush()
+        with ThreadPoolExecutor(1) as beside:  # the disk writes while the processor hashes
+            flushed = beside.submit(flush, file)
+            digest = hash_file(state.rows.path)
+            flushed.result()
+    return digest
 
 
 def _close_gaps(state: State, slots: list[int]) -> None:
