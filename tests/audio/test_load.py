@@ -273,9 +273,10 @@ def test_a_stream_can_be_left(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(encode(music(4, 22050), 22050, "WAV"))
     blocks = audio.stream(path, block_seconds=1)
-    next(blocks)
+    assert next(blocks).seconds == 1
     blocks.close()
     shutil.rmtree(tmp_path)
+    assert list(blocks) == []
 
 
 def test_a_stream_behind_the_end_is_too_short():

@@ -11,7 +11,7 @@ from tonearm.errors import UsageError
 from tonearm.features.base import Feature, create, from_config, registry
 
 
-def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+def parse_settings(settings: Iterable[str], *, example: str = "n_mels=64") -> dict[str, Any]:
     """`key=value` pairs as keywords; the values are YAML: 128, 0.5, true, null, text, [mfcc, zcr], {kind: mfcc}."""
     import yaml
 
@@ -19,7 +19,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"a setting is key=value, not {setting!r}", hint="for example: --set n_mels=64")
+            raise UsageError(f"a setting is key=value, not {setting!r}", hint=f"for example: --set {example}")
         try:
             keywords[name.strip()] = yaml.safe_load(value)
         except yaml.YAMLError:

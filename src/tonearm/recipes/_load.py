@@ -56,18 +56,9 @@ def changed(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
 
 def parse_set(pairs: Iterable[str]) -> dict[str, Any]:
     """`key=value` texts as dotted paths and YAML values."""
-    import yaml
+    from tonearm.features import parse_settings
 
-    found = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"{pair!r} is not KEY=VALUE", hint="for example --set training.epochs=10")
-        try:
-            found[key.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise UsageError(f"the value of {key.strip()} is not understood: {text!r}") from None
-    return found
+    return parse_settings(pairs, example="training.epochs=10")
 
 
 @lru_cache(maxsize=1)
