@@ -85,6 +85,7 @@ def run(recipe: Recipe, data: str, out: str | Path, options: Options, *, materia
         progress.close()
     about |= {
         "seconds": round(time.monotonic() - began + progress.seconds_before, 2),
+        "peak_memory_mb": runs.peak_memory_mb(),
         "parameters": fitted.parameters,
         "epochs": len(fitted.history),
         "best_epoch": fitted.best_epoch,

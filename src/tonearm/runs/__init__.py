@@ -10,7 +10,7 @@ from tonearm.runs._files import (
     write_text,
 )
 from tonearm.runs._list import describe, find, is_run, unit_of
-from tonearm.runs._machine import code_version, libraries, machine
+from tonearm.runs._machine import code_version, libraries, machine, peak_memory_mb
 
 __all__ = [
     "code_version",
@@ -19,6 +19,7 @@ __all__ = [
     "is_run",
     "libraries",
     "machine",
+    "peak_memory_mb",
     "read_curves",
     "read_json",
     "read_predictions",

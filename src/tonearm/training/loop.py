@@ -95,7 +95,7 @@ def fit(
         torch.manual_seed(seed * 1_000_003 + epoch)
         draw = np.random.default_rng([seed, epoch])
         model.train()
-        total, seen = 0.0, 0
+        total, hits, seen = 0.0, 0, 0
         batches = list(train.epoch(settings.batch_size, settings.clips_per_track, draw))
         for number, (positions, starts) in enumerate(batches[fabric.global_rank :: fabric.world_size]):
             _set_rate(optimizer, settings, state, epoch + number * fabric.world_size / len(batches))
@@ -116,9 +116,11 @@ def fit(
             if ema is not None:
                 ema.update_parameters(net)
             total, seen = total + loss.item() * len(y), seen + len(y)
+            hits += int((scores.argmax(dim=1) == y.argmax(dim=1)).sum())
 
         judged = ema.module if ema is not None else net
-        row = {"epoch": epoch + 1, "train_loss": total / seen, "learning_rate": optimizer.param_groups[0]["lr"]}
+        row = {"epoch": epoch + 1, "train_loss": total / seen, "train_accuracy": hits / seen}
+        row["learning_rate"] = optimizer.param_groups[0]["lr"]
         row |= _judge(judged, valid, scale, settings, fabric)
         row["seconds"] = time.monotonic() - began
         state.add(row, settings)
