@@ -96,6 +96,35 @@ def test_not_sure_is_left_alone_unless_wanted(song):
     assert outcome(tags.plan(predicted(path, sure=False), unsure=True)) == {"song.flac": ["Électronique", "Hip-Hop"]}
 
 
+def test_a_model_that_is_sure_needs_no_threshold(song):
+    """Where nobody says from where on a genre counts, the model's word does, for its best; its next must be likely."""
+    path = song("flac")
+    low = (("Jazz", 0.45), ("Blues", 0.4))
+    assert outcome(tags.plan(predicted(path, genres=low))) == {"song.flac": ["Jazz"]}
+    assert reasons(tags.plan(predicted(path, genres=low), threshold=0.5)) == {"song.flac": "below-threshold"}
+    assert outcome(tags.plan(predicted(path, genres=low), threshold=0.4)) == {"song.flac": ["Jazz", "Blues"]}
+    assert outcome(tags.plan(predicted(path, genres=low), names={"Jazz": "A", "Blues": "B"})) == {"song.flac": ["A"]}
+    # What the model is sure of is dropped: it said nothing of what is left.
+    assert reasons(tags.plan(predicted(path, genres=low), names={"Jazz": None})) == {"song.flac": "below-threshold"}
+    # Nobody said whether it is sure: more likely than not counts.
+    said_nothing = [{"path": path, "genres": [{"genre": "Jazz", "probability": 0.45}]}]
+    assert reasons(tags.plan(said_nothing)) == {"song.flac": "below-threshold"}
+    assert outcome(tags.plan(said_nothing, unsure=True)) == {"song.flac": ["Jazz"]}
+
+
+def test_two_unsure_genres_that_are_one_to_a_person_are_sure(song):
+    path = song("flac")
+    torn = tags.Prediction(path, [("House", 0.35), ("Techno", 0.3), ("Jazz", 0.1)], sure=False, threshold=0.5)
+    both = {"House": "Electronic", "Techno": "Electronic"}
+    assert reasons(tags.plan([torn])) == {"song.flac": "not-sure"}
+    assert outcome(tags.plan([torn], names=both)) == {"song.flac": ["Electronic"]}
+    assert reasons(tags.plan([torn], names=both, threshold=0.7)) == {"song.flac": "not-sure"}
+    # Renamed only, or unsure for another reason than its probabilities: still not sure.
+    assert reasons(tags.plan([torn], names={"House": "Electronic"})) == {"song.flac": "not-sure"}
+    doubtful = torn._replace(threshold=None, genres=[("House", 0.7), ("Techno", 0.3)])
+    assert reasons(tags.plan([doubtful], names=both)) == {"song.flac": "not-sure"}
+
+
 def test_the_map_from_yaml(tmp_path, song):
     path = song("flac")
     names = tmp_path / "genres.yaml"
@@ -105,7 +134,16 @@ def test_the_map_from_yaml(tmp_path, song):
     assert plan.warnings == ["the map names 'Hip-Hpo', which no prediction has; did you mean 'Hip-Hop'?"]
 
 
-@pytest.mark.parametrize("text", ["- a\n- b\n", "Rock: [a, b]\n", "No: yes\n", "{", "Rock: ''\n", "\xff"])
+def test_a_genre_with_several_names(tmp_path, song):
+    """Both names stand in the file, each with the genre's probability; another genre may share one of them."""
+    names = tmp_path / "genres.yaml"
+    names.write_text("Hip-Hop: [Rap, Urban]\nSoul: Urban\n", encoding="utf-8")
+    plan = tags.plan(predicted(song("flac"), genres=(("Hip-Hop", 0.6), ("Soul", 0.3))), names=names)
+    assert outcome(plan) == {"song.flac": ["Urban", "Rap"]}
+    assert plan.entries[0]["probabilities"] == {"Urban": pytest.approx(0.9), "Rap": pytest.approx(0.6)}
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "Rock: [a, 5]\n", "Rock: []\n", "No: yes\n", "{", "Rock: ''\n", "\xff"])
 def test_a_map_that_is_none(text, tmp_path, song):
     names = tmp_path / "genres.yaml"
     names.write_bytes(text.encode("latin-1"))

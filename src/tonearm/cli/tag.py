@@ -28,48 +28,65 @@ ROWS = 500  # of a table for people; the plan's file has them all
 
 
 @app.command(
-    epilog="Example: tonearm predict ~/Music --json | tonearm tag plan --from - -o plan.json --policy fill",
+    epilog="Examples: tonearm tag plan ~/Music -o plan.json · "
+    "tonearm predict ~/Music --json | tonearm tag plan --from - -o plan.json",
 )
 def plan(
     files: Annotated[
-        list[str] | None, typer.Argument(help="Files and folders; without them, every file that was predicted.")
+        list[str] | None,
+        typer.Argument(help="Files and folders. With --from: only these of the predicted ones."),
     ] = None,
-    source: Annotated[
-        str, typer.Option("--from", help="Predictions: JSON Lines of `tonearm predict --json`, a CSV, or - for stdin.")
-    ] = "",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the plan goes.", metavar="PLAN")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name or file of the model; `tonearm models` lists them.", show_default="fma")
+    ] = None,
     policy: Annotated[
         str,
         typer.Option(help="fill: files without a genre; add: to what is there; replace: it; keep: write nothing."),
     ] = "fill",
-    threshold: Annotated[float, typer.Option(help="Least probability of a genre, 0 to 1.")] = 0.5,
+    threshold: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Least probability of a genre, 0 to 1.", show_default="the model's own"),
+    ] = None,
     most: Annotated[int, typer.Option("--max", help="At most so many genres in a file.")] = 3,
     names: Annotated[
-        Path | None, typer.Option("--map", help="YAML from predicted genres to your own names; null drops one.")
+        Path | None,
+        typer.Option("--map", help="YAML from predicted genres to your own names, one or several; null drops one."),
     ] = None,
     unsure: Annotated[
         bool, typer.Option("--unsure", help="Also use predictions that call themselves not sure.")
     ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Predictions that are there: JSON Lines of `tonearm predict --json`, a CSV, or - for stdin."
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that listen.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Say what would change, file by file, and keep it as a plan. No music file is touched."""
     from tonearm import tags
     from tonearm.errors import UsageError
 
-    if not source:
-        raise UsageError("where do the predictions come from?", hint="--from predictions.jsonl, a CSV, or -")
     if output is None:
         raise UsageError("where should the plan go?", hint="-o plan.json")
-    with _progress("reading", as_json) as progress:
+    if source is not None and model is not None:
+        raise UsageError("--from brings predictions, so there is nothing for --model to do")
+    if source is None and not files:
+        raise UsageError("what should be planned for?", hint="name files or folders, or --from predictions.jsonl")
+    with _progress("listening" if source is None else "reading", as_json) as progress:
         made = tags.plan(
             source,
             files or None,
+            model=model,
+            workers=workers,
             policy=policy,
             threshold=threshold,
             max_genres=most,
             names=names,
             unsure=unsure,
-            progress=progress and (lambda n: progress(n, None)),
+            progress=progress,
         )
     made.save(output)
     for warning in made.warnings:
@@ -174,7 +191,7 @@ def show(
 ) -> None:
     """Show the genres and the kinds of tag of files, as they are read."""
     from tonearm import tags
-    from tonearm.tags.planning import problem, walk
+    from tonearm.tags.walking import problem, walk
 
     skipped: list[dict[str, str]] = []
     found: list[dict[str, Any]] = []
@@ -238,11 +255,12 @@ def _short(path: str) -> Any:
 def _show_changes(entries: list[dict[str, Any]]) -> None:
     if not entries:
         return
-    table = _table("file", "genres now", "genres then")
+    told = any("probabilities" in entry for entry in entries)
+    table = _table("file", "genres now", "genres then", *(["probability"] if told else []))
     for entry in entries[:ROWS]:
-        table.add_row(
-            _short(entry["path"]), _plain(", ".join(entry["before"]) or "–"), _plain(", ".join(entry["after"]))
-        )
+        shares = [p for p in entry.get("probabilities", {}).values() if p is not None]
+        row = [_short(entry["path"]), _plain(", ".join(entry["before"]) or "–"), _plain(", ".join(entry["after"]))]
+        table.add_row(*row, *([", ".join(f"{p:.2f}" for p in shares) or "–"] if told else []))
     _console().print(table)
     if len(entries) > ROWS:
         print(f"… and {len(entries) - ROWS} more in the plan", file=sys.stderr)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
-from tonearm.errors import TonearmError, UsageError, unknown_name
-from tonearm.tags import formats, patch, predictions, swap
+from tonearm.errors import TonearmError, UsageError
+from tonearm.tags import deciding, formats, patch, predictions, swap
 from tonearm.tags.errors import TagError, from_os, shown
-from tonearm.tags.predictions import Prediction
+from tonearm.tags.predictions import Names, Prediction
+from tonearm.tags.walking import problem, walk
 
 FORMAT = "tonearm-plan/1"
-POLICIES = ("keep", "fill", "add", "replace")
 
 
 @dataclass
@@ -75,53 +74,85 @@ def read_plan(path: str | os.PathLike) -> Plan:
     return Plan(**known)
 
 
+Progress = Callable[[int, int | None], None]
+
+
 def plan(
-    predicted: str | os.PathLike | Iterable[Any],
+    predicted: str | os.PathLike | Iterable[Any] | None = None,
     files: Iterable[str | os.PathLike] | None = None,
     *,
+    model: Any = None,
+    workers: int = 1,
     policy: str = "fill",
-    threshold: float = 0.5,
+    threshold: float | None = None,
     max_genres: int = 3,
-    names: dict[str, str | None] | str | os.PathLike | None = None,
+    names: Names | str | os.PathLike | None = None,
     unsure: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Plan:
-    """What predictions would do to the genres of files. Nothing is touched.
+    """What would change in the genres of files. Nothing is touched.
 
-    `predicted`: a JSON Lines or CSV file, `-`, or an iterable of dicts in the shape of `tonearm predict --json`.
+    `predicted`: a JSON Lines or CSV file, `-`, or an iterable of dicts in the shape of `tonearm predict --json`;
+    without it the `files` are heard here, by `model` (a name, a path, or what `runtime.load` gives) in `workers`
+    processes, and none that the policy leaves alone anyway.
     `files`: files and folders to look at; without it, every file that the predictions name.
     `policy`: `fill` only files without a genre, `add` to what is there, `replace` it, or `keep` everything and only
-    say what would have been predicted. A genre counts from `threshold` on; at most `max_genres` stand in a file.
+    say what would have been predicted. A genre counts from `threshold` on, which the model knows for itself if it is
+    not given; at most `max_genres` stand in a file.
     """
-    if policy not in POLICIES:
-        raise unknown_name("policy", policy, POLICIES)
-    if not 0 <= threshold <= 1:
-        raise UsageError(f"the threshold is a probability from 0 to 1, not {threshold}")
-    if max_genres < 1:
-        raise UsageError("at least one genre has to be allowed for a file")
-    if isinstance(names, str | os.PathLike):
-        names = predictions.read_map(names)
-    names = names or {}
-    settings = {"policy": policy, "threshold": threshold, "max_genres": max_genres, "map": names, "unsure": unsure}
-    made = Plan(settings, created=datetime.now(UTC).isoformat(timespec="seconds"))
-    work = _paired(predictions.read(predicted), files, made)
+    chosen = deciding.settings(policy=policy, threshold=threshold, max_genres=max_genres, names=names, unsure=unsure)
+    made = Plan(chosen, created=datetime.now(UTC).isoformat(timespec="seconds"))
+    if predicted is not None:
+        seen = _consider_all(_paired(predictions.read(predicted), files, made), made, progress)
+        made.warnings += predictions.unknown_keys(chosen["map"], seen, "no prediction has")
+        return made
+    if files is None:
+        raise UsageError("what should be planned for?", hint="name files or folders, or give predictions")
+    from tonearm import runtime
+
+    if not hasattr(model, "predict_many"):
+        model = runtime.load() if model is None else runtime.load(model)
+    chosen["model"] = f"{model.name} {model.version}"
+    made.warnings += predictions.unknown_keys(chosen["map"], model.genres, f"the model {model.name!r} does not know")
+    paths = list(_worth_hearing(files, made))
+    heard = predictions.heard(model, paths, threshold=threshold, workers=workers)
+    _consider_all(heard, made, progress, len(paths))
+    return made
+
+
+def _consider_all(
+    work: Iterable[Prediction], made: Plan, progress: Progress | None, total: int | None = None
+) -> set[str]:
+    """Sort each prediction into the plan; returns the genres that were predicted."""
     seen: set[str] = set()
     known_files: dict[tuple[int, int], str] = {}
     for n, prediction in enumerate(work):
         if progress:
-            progress(n)
+            progress(n, total)
         seen.update(genre for genre, _ in prediction.genres)
         try:
             _consider(prediction, made, known_files)
         except TagError as error:
             made.skipped.append(problem(prediction.path, error))
-    made.warnings += predictions.unknown_keys(names, seen)
-    return made
+    return seen
 
 
-def problem(path: str, error: TonearmError) -> dict[str, str]:
-    """A line of `skipped`."""
-    return {"path": path, "code": error.code, "message": getattr(error, "reason", "") or error.message}
+def _worth_hearing(files: Iterable[str | os.PathLike], made: Plan) -> Iterator[str]:
+    """Each file once, if it can be tagged and the policy may change it: to decode the others would be for nothing."""
+    known_files: dict[tuple[int, int], str] = {}
+    for path in walk(files, made.skipped):
+        try:
+            seen = _look(path)
+            first = known_files.setdefault(seen.file, path)
+            if first != path:
+                raise TagError(path, "same-file", f"it is the same file as {shown(first)}")
+        except TagError as error:
+            made.skipped.append(problem(path, error))
+            continue
+        if made.settings["policy"] == "fill" and seen.layout.genres:
+            made.unchanged.append({**seen.about(path), "predicted": [], "reason": "has-genre"})
+        else:
+            yield path
 
 
 def _paired(found: Iterator[Prediction], files: Iterable[Any] | None, made: Plan) -> Iterator[Prediction]:
@@ -140,109 +171,61 @@ def _paired(found: Iterator[Prediction], files: Iterable[Any] | None, made: Plan
             yield prediction._replace(path=path)
 
 
-def walk(files: Iterable[str | os.PathLike], skipped: list[dict[str, str]]) -> Iterator[str]:
-    """The files of folders (those with a music ending) and the files named, absolute; each real folder once."""
-    visited: set[tuple[int, int]] = set()
-    for given in files:
-        path = os.path.abspath(os.fspath(given))
-        if os.path.isdir(path):
-            yield from _walk_folder(path, visited, skipped)
-        else:
-            yield path
+class _Look(NamedTuple):
+    """A file as it is found: which one it is on the disk, what it holds, and the digest of its tags."""
+
+    target: str
+    status: os.stat_result
+    layout: formats.Layout
+    tags_sha256: str
+
+    @property
+    def file(self) -> tuple[int, int]:
+        return self.status.st_dev, self.status.st_ino
+
+    def about(self, path: str) -> dict[str, Any]:
+        layout = self.layout
+        return {"path": path, "container": layout.container, "tags": layout.tags, "before": layout.genres}
 
 
-def _walk_folder(folder: str, visited: set[tuple[int, int]], skipped: list[dict[str, str]]) -> Iterator[str]:
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
+def _look(path: str) -> _Look:
+    target = os.path.realpath(path)
+    with swap.opened(target) as file:
         try:
-            status = os.stat(here)
-            if (status.st_dev, status.st_ino) in visited:
-                continue  # a link back up: the folder would have no end
-            visited.add((status.st_dev, status.st_ino))
-            with os.scandir(here) as listed:
-                entries = sorted(listed, key=lambda entry: entry.name)
+            _, layout = formats.read(file, path)
+            return _Look(target, os.fstat(file.fileno()), layout, tags_digest(file, layout))
         except OSError as error:
-            skipped.append(problem(here, from_os(here, error)))
-            continue
-        below = []
-        for entry in entries:
-            with contextlib.suppress(OSError):  # a link in a circle is no folder; opening it will say so
-                if entry.is_dir():
-                    below.append(entry.path)
-                    continue
-            ending = os.path.splitext(entry.name)[1][1:].lower()
-            if ending in formats.SUFFIXES and not entry.name.startswith("."):
-                yield entry.path
-        waiting += reversed(below)
+            raise from_os(path, error) from error
 
 
 def _consider(prediction: Prediction, made: Plan, known_files: dict[tuple[int, int], str]) -> None:
-    path, settings = prediction.path, made.settings
+    path = prediction.path
     if prediction.error:
         error = prediction.error
         message = str(error.get("message") or "the prediction failed")
         made.skipped.append({"path": path, "code": str(error.get("code") or "failed"), "message": message})
         return
-    target = os.path.realpath(path)
-    with swap.opened(target) as file:
-        status = os.fstat(file.fileno())
-        key = (status.st_dev, status.st_ino)
-        if key in known_files:
-            if known_files[key] != path:
-                raise TagError(path, "same-file", f"it is the same file as {shown(known_files[key])}")
-            return
-        known_files[key] = path
-        try:
-            _, layout = formats.read(file, path)
-            digest = tags_digest(file, layout)
-        except OSError as error:
-            raise from_os(path, error) from error
-    wanted, why = _wanted(prediction, settings)
-    after, reason = _after(layout.genres, wanted, settings) if wanted else (layout.genres, why)
-    about = {"path": path, "container": layout.container, "tags": layout.tags, "before": layout.genres}
-    if reason:
-        made.unchanged.append({**about, "predicted": wanted, "reason": reason})
+    seen = _look(path)
+    if seen.file in known_files:
+        if known_files[seen.file] != path:
+            raise TagError(path, "same-file", f"it is the same file as {shown(known_files[seen.file])}")
         return
-    probabilities = dict(predictions.renamed(prediction.genres, settings["map"]))
+    known_files[seen.file] = path
+    decision = deciding.decide(prediction, seen.layout.genres, made.settings)
+    if decision.reason:
+        made.unchanged.append({**seen.about(path), "predicted": decision.predicted, "reason": decision.reason})
+        return
     made.entries.append(
         {
-            **about,
-            "after": after,
-            "probabilities": {genre: probabilities[genre] for genre in after if genre in probabilities},
-            "target": target if target != path else None,
-            "links": status.st_nlink,
-            **swap.fingerprint(status),
-            "tags_sha256": digest,
+            **seen.about(path),
+            "after": decision.genres,
+            "probabilities": decision.probabilities,
+            "target": seen.target if seen.target != path else None,
+            "links": seen.status.st_nlink,
+            **swap.fingerprint(seen.status),
+            "tags_sha256": seen.tags_sha256,
         }
     )
-
-
-def _wanted(prediction: Prediction, settings: dict[str, Any]) -> tuple[list[str], str]:
-    """The genres that count, or why there are none."""
-    if not prediction.genres:
-        return [], "nothing-predicted"
-    if not prediction.sure and not settings["unsure"]:
-        return [], "not-sure"
-    named = predictions.renamed(prediction.genres, settings["map"])
-    if not named:
-        return [], "dropped-by-map"
-    likely = [genre for genre, p in named if p is None or p >= settings["threshold"]]
-    return likely[: settings["max_genres"]], "" if likely else "below-threshold"
-
-
-def _after(before: list[str], wanted: list[str], settings: dict[str, Any]) -> tuple[list[str], str]:
-    """The genres that would stand in the file, or why they stay."""
-    if settings["policy"] == "keep":
-        return before, "kept"
-    if settings["policy"] == "fill" and before:
-        return before, "has-genre"
-    if settings["policy"] == "add":
-        # "Rock; Pop" in one value is two genres to a person: neither is added once more.
-        there = {part.strip().casefold() for genre in before for part in [genre, *re.split(r"[;/,|]", genre)]}
-        new = [genre for genre in wanted if genre.casefold() not in there]
-        wanted = before + new[: max(0, settings["max_genres"] - len(before))]
-    return (wanted, "same") if wanted == before else (wanted, "")
 
 
 def tags_digest(file: BinaryIO, layout: formats.Layout) -> str:

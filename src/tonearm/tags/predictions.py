@@ -18,14 +18,22 @@ import yaml
 from tonearm.errors import UsageError
 from tonearm.tags.errors import shown
 
+# From a predicted genre to one's own name for it, to several, or to none.
+Names = dict[str, str | list[str] | None]
+
 
 class Prediction(NamedTuple):
-    """What was predicted for one file: (genre, probability or None), likeliest first."""
+    """What was predicted for one file: (genre, probability or None), likeliest first.
+
+    `sure` is what the model said of its best genre, None where nobody said. `threshold` is known where the model was
+    asked here and nothing but its probabilities speaks: from there on it is sure.
+    """
 
     path: str
     genres: list[tuple[str, float | None]]
-    sure: bool = True
+    sure: bool | None = None
     error: dict[str, str] | None = None
+    threshold: float | None = None
 
 
 def read(source: str | os.PathLike | Iterable[Any]) -> Iterator[Prediction]:
@@ -39,6 +47,22 @@ def read(source: str | os.PathLike | Iterable[Any]) -> Iterator[Prediction]:
             item if isinstance(item, Prediction) else _from_dict(item, f"item {n}") for n, item in enumerate(source)
         )
     yield from rows
+
+
+def heard(model: Any, paths: list[str], *, threshold: float | None = None, workers: int = 1) -> Iterator[Prediction]:
+    """What `model` (see `tonearm.runtime`) says of each file, in their order; a bad one has an error."""
+    for found in model.predict_many(paths, threshold=threshold, workers=workers):
+        yield of_model(found, model.genres, model.threshold if threshold is None else threshold)
+
+
+def of_model(found: Any, genres: Iterable[str], threshold: float) -> Prediction:
+    """One `runtime.Prediction` with all its probabilities: under a person's own names, small ones may add up."""
+    if found.error is not None:
+        return Prediction(found.path, [], False, found.error._asdict())
+    if not found.genres:
+        return Prediction(found.path, [], found.sure)
+    pairs = zip(genres, (float(p) for p in found.probabilities), strict=True)
+    return Prediction(found.path, _best_first(list(pairs)), found.sure, None, None if found.warnings else threshold)
 
 
 def _text(source: str | os.PathLike) -> tuple[str, str]:
@@ -77,7 +101,8 @@ def _from_dict(row: Any, where: str) -> Prediction:
     error = row.get("error") or None
     if error is not None:
         error = error if isinstance(error, dict) else {"code": "failed", "message": str(error)}
-    return Prediction(row["path"], _best_first(genres), row.get("sure", True) is not False, error)
+    sure = row.get("sure")
+    return Prediction(row["path"], _best_first(genres), sure if isinstance(sure, bool) else None, error)
 
 
 def _csv(text: str, name: str) -> Iterator[Prediction]:
@@ -125,27 +150,45 @@ def _best_first(genres: list[tuple[str, float | None]]) -> list[tuple[str, float
     return sorted(genres, key=lambda pair: -1.0 if pair[1] is None else -pair[1])
 
 
-def read_map(path: str | os.PathLike) -> dict[str, str | None]:
-    """A YAML file from predicted genres to one's own names; null drops a genre."""
+def read_map(path: str | os.PathLike) -> Names:
+    """A YAML file from predicted genres to one's own names: one name, a list of names, or null to drop the genre."""
     try:
         read = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{shown(path)}: the map cannot be read ({error})") from error
     except yaml.YAMLError as error:
         raise UsageError(f"{shown(path)}: is not YAML ({' '.join(str(error).split())})") from error
+    return checked_map(read, shown(path))
+
+
+def checked_map(read: Any, where: str = "the map") -> Names:
+    """A map as it was read, or one given from Python."""
     if read is None:
         return {}
-    hint = "a line looks like `Hip-Hop: Rap`, or `Spoken: null` to drop a genre"
+    hint = "lines look like `Hip-Hop: Rap`, `Folk: [Folk, Acoustic]`, or `Spoken: null` to drop a genre"
     if not isinstance(read, dict):
-        raise UsageError(f"{shown(path)}: is not a map of genres", hint=hint)
+        raise UsageError(f"{where}: is not a map of genres", hint=hint)
+    names: Names = {}
     for key, value in read.items():
-        if not isinstance(key, str) or not (value is None or (isinstance(value, str) and value.strip())):
+        several = value if isinstance(value, list) else [value]
+        texts = [item for item in several if isinstance(item, str) and item.strip()]
+        if not isinstance(key, str) or (value is not None and (len(texts) < len(several) or not texts)):
             # YAML reads bare no, yes, 2000 as something else than text.
-            raise UsageError(f"{shown(path)}: {key!r}: {value!r} is not text to text; quote it", hint=hint)
-    return {key: value if value is None else _clean(value, shown(path)) for key, value in read.items()}
+            raise UsageError(f"{where}: {key!r}: {value!r} is not text to text; quote it", hint=hint)
+        if isinstance(value, list):
+            names[key] = list(dict.fromkeys(_clean(item, where) for item in value))
+        else:
+            names[key] = None if value is None else _clean(value, where)
+    return names
 
 
-def renamed(genres: list[tuple[str, float | None]], names: dict[str, str | None]) -> list[tuple[str, float | None]]:
+def targets(genre: str, names: Names) -> list[str]:
+    """One's own names for a predicted genre."""
+    value = names.get(genre, genre)
+    return [] if value is None else [value] if isinstance(value, str) else value
+
+
+def renamed(genres: list[tuple[str, float | None]], names: Names) -> list[tuple[str, float | None]]:
     """Genres under one's own names. Those that become one share their probabilities.
 
     Classes that exclude each other (together no more than 1) add up; independent ones count by the largest.
@@ -153,23 +196,21 @@ def renamed(genres: list[tuple[str, float | None]], names: dict[str, str | None]
     exclusive = sum(probability or 0 for _, probability in genres) <= 1.001
     merged: dict[str, float | None] = {}
     for genre, probability in genres:
-        name = names.get(genre, genre)
-        if name is None:
-            continue
-        known = merged.get(name)
-        if name not in merged or probability is None or known is None:
-            merged[name] = probability if name not in merged else None
-        else:
-            merged[name] = min(1.0, known + probability) if exclusive else max(known, probability)
+        for name in targets(genre, names):
+            known = merged.get(name)
+            if name not in merged or probability is None or known is None:
+                merged[name] = probability if name not in merged else None
+            else:
+                merged[name] = min(1.0, known + probability) if exclusive else max(known, probability)
     return _best_first(list(merged.items()))
 
 
-def unknown_keys(names: dict[str, str | None], seen: set[str]) -> list[str]:
-    """A sentence for each key of the map that no prediction has: probably a slip of the pen."""
-    sentences = []
+def unknown_keys(names: Names, known: Iterable[str], who: str) -> list[str]:
+    """A sentence for each key of the map that cannot be met: probably a slip of the pen."""
+    known, sentences = sorted(known), []
     for key in names:
-        if key not in seen:
-            close = get_close_matches(key, seen, n=1, cutoff=0.6)
+        if key not in known:
+            close = get_close_matches(key, known, n=1, cutoff=0.6)
             meant = f"; did you mean {close[0]!r}?" if close else ""
-            sentences.append(f"the map names {key!r}, which no prediction has{meant}")
+            sentences.append(f"the map names {key!r}, which {who}{meant}")
     return sentences

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tonearm.errors import TonearmError
-from tonearm.tags import formats, patch, planning, swap
+from tonearm.tags import formats, patch, planning, swap, walking
 from tonearm.tags.errors import TagError, from_os
 from tonearm.tags.journal import Journal, JournalError, folder, last_record, listing, lock, records
 
@@ -26,7 +26,7 @@ class Report:
     details: list[dict[str, Any]] = field(default_factory=list)
 
     def skip(self, path: str, error: TagError | JournalError) -> None:
-        self.skipped.append(planning.problem(path, error))
+        self.skipped.append(walking.problem(path, error))
 
 
 Progress = Callable[[int, int], None]
