@@ -1,6 +1,7 @@
 """tonearm tells the genre of music, and tells the truth about how well it does so.
 
-Nothing heavy is imported here: rooms are imported by name (`tonearm.audio`, `tonearm.features`, …) when asked for.
+Nothing heavy is imported here: rooms are imported by name (`tonearm.audio`, `tonearm.features`, …) when asked for, and
+so is `tonearm.load`, which opens a model: `tonearm.load("fma").predict("song.mp3")`.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 
-_ROOMS = ("audio", "datasets", "engines", "errors", "features", "packs", "paths", "protocols")
+_ROOMS = ("audio", "datasets", "engines", "errors", "features", "packs", "paths", "protocols", "runtime")
 
 
 def __getattr__(name: str) -> object:
     # `import tonearm` costs nothing; `tonearm.audio` imports the room at first use.
     if name in _ROOMS:
         return importlib.import_module(f"tonearm.{name}")
+    if name == "load":
+        return importlib.import_module("tonearm.runtime").load
     raise AttributeError(f"module 'tonearm' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_ROOMS])
+    return sorted([*globals(), *_ROOMS, "load"])

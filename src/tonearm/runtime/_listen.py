@@ -1,0 +1,176 @@
+"""From any kind of sound to the excerpts that a model hears: spread over the song, read by seeking."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tonearm import audio
+from tonearm.audio import AudioError, Waveform
+from tonearm.errors import UsageError
+from tonearm.runtime._prediction import Problem
+
+# A clip of "30 s" is mostly some hundredths off; it is heard whole, and has all the frames of its feature.
+SLACK = 1.05
+
+
+class Plan(NamedTuple):
+    """At which rate how many excerpts of what length; a sound of up to `whole_seconds` is heard whole."""
+
+    sample_rate: int
+    excerpts: int
+    clip_seconds: float
+    whole_seconds: float
+
+
+class Heard(NamedTuple):
+    """Excerpts at the plan's rate, in order; length and rate of the sound itself, and what was wrong with it."""
+
+    excerpts: list[Waveform]
+    seconds: float
+    sample_rate: int
+    warnings: tuple[Problem, ...] = ()
+
+
+def starts(seconds: float, plan: Plan) -> list[float]:
+    """Where excerpts begin: each in the middle of its share of the song, so that intro and end weigh least."""
+    if seconds <= plan.whole_seconds * SLACK:
+        return [0.0]
+    # No more of them than fill the song: beyond that they would say the same twice.
+    count = max(1, min(plan.excerpts, math.ceil(seconds / plan.clip_seconds - 0.05)))
+    room = seconds - plan.clip_seconds
+    middles = ((i + 0.5) / count * seconds - plan.clip_seconds / 2 for i in range(count))
+    return [min(max(0.0, start), room) for start in middles]
+
+
+def listen(source: Any, plan: Plan, sample_rate: int | None = None) -> Heard:
+    """The excerpts of a path, bytes, an open binary file, a Waveform, or an array with its `sample_rate`."""
+    waveform = as_waveform(source, sample_rate)
+    if waveform is not None:
+        return _of_waveform(waveform, plan)
+    return _of_file(_seekable(source), plan)
+
+
+def as_waveform(source: Any, sample_rate: int | None) -> Waveform | None:
+    """Sound that is in memory already as mono float32; None for what has to be read."""
+    if isinstance(source, Waveform):
+        return source
+    if isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(source, "read"):
+        if sample_rate is not None:
+            raise UsageError("a file knows its sample rate", hint="sample_rate goes with arrays of samples")
+        return None
+    samples = np.asarray(source)
+    if samples.dtype.kind not in "fiu" or samples.ndim not in (1, 2):
+        raise UsageError(
+            f"an array of shape {samples.shape} and type {samples.dtype} is no sound",
+            hint="samples (n,) or (n, channels), numbers; or a path, bytes, or an open binary file",
+        )
+    if sample_rate is None or sample_rate < 1000:
+        raise UsageError(f"an array needs its sample rate in Hz, not {sample_rate!r}", hint="sample_rate=44100")
+    if samples.dtype.kind != "f":
+        # Whole numbers fill their type's range; unsigned ones have silence in the middle.
+        limits = np.iinfo(samples.dtype)
+        middle = 0 if samples.dtype.kind == "i" else limits.max // 2 + 1
+        samples = (samples.astype(np.float32) - middle) / np.float32(limits.max // (1 if middle == 0 else 2))
+    if samples.ndim == 2:
+        samples = samples.mean(axis=int(np.argmin(samples.shape)))  # no sound has more channels than samples
+    if not len(samples):
+        raise AudioError("<array>", "empty", "there is no sound in it")
+    samples = np.ascontiguousarray(samples, np.float32)
+    if not np.isfinite(samples).all():
+        raise AudioError("<array>", "not-finite", "some samples are NaN or infinite")
+    return Waveform(samples, int(sample_rate), bool(np.ptp(samples) == 0))
+
+
+def _seekable(source: Any) -> Any:
+    """A stream that cannot go back is read once, because every excerpt opens the source again."""
+    if hasattr(source, "read") and not (hasattr(source, "seekable") and source.seekable()):
+        return source.read()
+    return source
+
+
+def _of_waveform(waveform: Waveform, plan: Plan) -> Heard:
+    rate, found = waveform.sample_rate, []
+    whole = waveform.seconds <= plan.whole_seconds * SLACK
+    for start in starts(waveform.seconds, plan):
+        first = round(start * rate)
+        piece = waveform.samples if whole else waveform.samples[first : first + round(plan.clip_seconds * rate)]
+        found.append(Waveform(audio.resample(piece, rate, plan.sample_rate), plan.sample_rate))
+    return Heard(found, waveform.seconds, rate, _problems(waveform.warnings))
+
+
+def _of_file(source: Any, plan: Plan) -> Heard:
+    told = audio.info(source)
+    found: list[Waveform] = []
+    failed: AudioError | None = None
+    for start in starts(told.seconds, plan):
+        length = plan.clip_seconds if told.seconds > plan.whole_seconds * SLACK else plan.whole_seconds * SLACK
+        try:
+            found.append(_read(source, plan, start, length))
+        except AudioError as error:
+            if error.code not in ("too-short", "empty"):
+                raise
+            failed = error  # the file ends before its header says so
+    warnings = {sentence for waveform in found for sentence in waveform.warnings}
+    if failed is not None:
+        if not found:
+            found.append(_read(source, plan, 0.0, plan.clip_seconds))
+        warnings.add(f"truncated: {failed.reason}")
+    # Of what was cut short in the middle only the whole excerpts count, if there are any.
+    longest = max(len(waveform.samples) for waveform in found)
+    found = [waveform for waveform in found if len(waveform.samples) * SLACK >= longest]
+    seconds = max(told.seconds, found[0].seconds) if failed is None else told.seconds
+    return Heard(found, seconds, told.sample_rate, _problems(sorted(warnings)))
+
+
+def _read(source: Any, plan: Plan, start: float, seconds: float) -> Waveform:
+    return audio.load(source, sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=seconds)
+
+
+def _problems(sentences: Any) -> tuple[Problem, ...]:
+    """Warnings of the audio room begin with their code."""
+    return tuple(Problem(*sentence.split(": ", 1)) for sentence in sentences)
+
+
+def windows(
+    source: Any, plan: Plan, step_seconds: float, sample_rate: int | None = None
+) -> Iterator[tuple[float, Waveform]]:
+    """Windows of the plan's clip length every `step_seconds` over the whole sound, (start in seconds, waveform).
+
+    Little more than one window is kept in memory. A last one ends where the sound ends, unless one nearly does so; a
+    sound that is shorter than a window is one.
+    """
+    rate, size = plan.sample_rate, round(plan.clip_seconds * plan.sample_rate)
+    step = max(1, round(step_seconds * rate))
+    waveform = as_waveform(source, sample_rate)
+    if waveform is not None:
+        samples = audio.resample(waveform.samples, waveform.sample_rate, rate)
+        blocks: Iterator[Waveform] = iter([Waveform(samples, rate)])
+    else:
+        blocks = audio.stream(_seekable(source), block_seconds=max(1.0, step_seconds), sample_rate=rate)
+    kept, begin, due = np.empty(0, np.float32), 0, 0  # `begin`: the place in the sound of kept[0]
+    for block in blocks:
+        kept = np.concatenate([kept, block.samples])
+        while due + size <= begin + len(kept):
+            yield due / rate, Waveform(kept[due - begin : due - begin + size], rate)
+            due += step
+        # What the next window needs, and what the last one will if the sound ends here.
+        drop = max(0, min(due, begin + len(kept) - size) - begin)
+        kept, begin = kept[drop:], begin + drop
+    total = begin + len(kept)
+    if total < size:
+        yield 0.0, Waveform(kept, rate)
+    elif total - (due - step + size) > step / 4:
+        yield (total - size) / rate, Waveform(kept[-size:], rate)
+
+
+def path_of(source: Any) -> str | None:
+    """The path of a sound as text, where it has one."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fsdecode(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else None

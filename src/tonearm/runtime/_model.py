@@ -1,0 +1,254 @@
+"""A model as it is used: sound in, prediction out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tonearm import features
+from tonearm.audio import Waveform
+from tonearm.errors import UsageError
+from tonearm.runtime import _checks, _listen
+from tonearm.runtime._file import ModelError, read_bytes, read_info, version_of
+from tonearm.runtime._prediction import Prediction, Problem, listed
+
+# The rate of a feature that has none of its own, as in packs at each file's own rate: that of nearly all music.
+NATIVE_RATE = 44100
+# Below this share of the model's rate, what it listens to at the top is missing (32,000 of 44,100 Hz).
+LOW_RATE = 32000 / 44100
+# Crops that go through the graph at once.
+BATCH = 64
+TOP = 3
+
+
+class Model:
+    """A model file, ready to answer. It is read at once, ONNX Runtime is started at the first answer.
+
+    `genres` are its classes, `feature` what it hears (with the rate it wants), `threshold` the probability from which
+    on it is sure, `info` all that the file says about itself, `version` what tells it from others of its name.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        content = read_bytes(self.path)
+        self._use(read_info(self.path, content), version_of(content))
+        self._content: bytes | None = content
+
+    def _use(self, info: dict[str, Any], version: str) -> None:
+        self.info, self.version, self.name = info, version, str(info["name"])
+        self.genres: tuple[str, ...] = tuple(map(str, info["classes"]))
+        self.threshold, self.temperature = float(info["threshold"]), float(info["temperature"])
+        feature = features.from_config(info["feature"])
+        if feature.axes != ("row", "frame"):
+            raise ModelError(f"{self.path}: its feature {feature.kind!r} has no frames")
+        rate = feature.sample_rate or int(info["listen"].get("sample_rate") or NATIVE_RATE)
+        self.feature = dataclasses.replace(feature, sample_rate=rate)
+        clip_seconds = float(info["listen"]["clip_seconds"])
+        whole = max(clip_seconds, feature.clip_seconds or 0.0)
+        self.plan = _listen.Plan(rate, int(info["listen"]["excerpts"]), clip_seconds, whole)
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<tonearm model {self.name} {self.version}: {', '.join(self.genres)}>"
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.path,)
+
+    # ---- from sound to answers
+
+    def predict(
+        self, source: Any, *, sample_rate: int | None = None, top: int = TOP, threshold: float | None = None
+    ) -> Prediction:
+        """What the model says of a path, bytes, an open binary file, or an array of samples with its `sample_rate`.
+
+        At most `top` genres are named; `threshold` replaces the model's own. A sound that cannot be read raises
+        AudioError.
+        """
+        if top < 1 or not (threshold is None or 0 <= threshold <= 1):
+            raise UsageError("top is at least 1, a threshold from 0 to 1")
+        heard = _listen.listen(source, self.plan, sample_rate)
+        excerpts, warnings = _checks.examine(heard.excerpts, heard.seconds)
+        probabilities, embedding = self.from_waveforms(excerpts)
+        if heard.sample_rate < LOW_RATE * self.plan.sample_rate:
+            sentence = f"nothing above {heard.sample_rate // 2} Hz is in it, the model knows music to {self._top_hz} Hz"
+            warnings = (*warnings, Problem("low-sample-rate", sentence))
+        no_music = any(warning.code in _checks.NO_MUSIC for warning in warnings)
+        if no_music:
+            probabilities = np.full(len(self.genres), 1 / len(self.genres))  # nothing is known
+        doubtful = any(warning.code in _checks.DOUBTFUL for warning in warnings)
+        least = self.threshold if threshold is None else threshold
+        return Prediction(
+            path=_listen.path_of(source),
+            model=self.name,
+            version=self.version,
+            sure=bool(probabilities.max() >= least and not doubtful),
+            genres=() if no_music else listed(self.genres, probabilities, top),
+            probabilities=probabilities,
+            embedding=embedding,
+            seconds=heard.seconds,
+            warnings=(*warnings, *heard.warnings),
+            _asked=(self, source, sample_rate),
+        )
+
+    def predict_many(
+        self,
+        sources: Iterable[Any],
+        *,
+        workers: int = 1,
+        top: int = TOP,
+        threshold: float | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Iterator[Prediction]:
+        """A prediction per source, in their order; what cannot be read has `error`. `workers`: processes (1: this one).
+
+        With processes, a file that crashes a decoder costs only its own answer.
+        """
+        from tonearm.runtime._many import predict_many
+
+        return predict_many(self, sources, workers=workers, top=top, threshold=threshold, timeout=timeout_seconds)
+
+    def timeline(
+        self,
+        source: Any,
+        *,
+        step_seconds: float | None = None,
+        clip_seconds: float | None = None,
+        sample_rate: int | None = None,
+    ) -> Any:
+        """The genre over the length of a sound, as a Timeline; in memory that does not grow with the sound."""
+        from tonearm.runtime._timeline import timeline
+
+        return timeline(self, source, step_seconds, clip_seconds, sample_rate)
+
+    def features(self, source: Any, *, sample_rate: int | None = None) -> np.ndarray:
+        """What the model hears of a sound: float32 (excerpts, rows, frames), as packs of this feature hold it."""
+        return self.features_of(_listen.listen(source, self.plan, sample_rate).excerpts)
+
+    def features_of(self, waveforms: list[Waveform]) -> np.ndarray:
+        """The feature of each waveform, float32 (n, rows, frames), in the scale that the graph learnt from."""
+        arrays = [self._feature_of(waveform) for waveform in waveforms]
+        shortest = min(array.shape[1] for array in arrays)
+        return np.stack([array[:, :shortest] for array in arrays])
+
+    def _feature_of(self, waveform: Waveform) -> np.ndarray:
+        """(rows, frames): all frames of the feature for a whole clip, in proportion for one that is shorter."""
+        feature, stored = self.feature, self.info["stored"]
+        frames = getattr(feature, "frames", None)
+        if frames and feature.clip_seconds:
+            share = waveform.seconds / feature.clip_seconds
+            if share * _listen.SLACK < 1:
+                some = max(1, round(frames * share))
+                divisor = (feature.frame_divisor or frames) * some / frames
+                feature = dataclasses.replace(feature, frames=some, frame_divisor=max(divisor, some - 0.5))
+        array = features.quantise(feature(waveform), stored["dtype"], stored.get("scale")).astype(np.float32)
+        return tiled(array, self.least_frames)
+
+    # ---- from features to answers
+
+    def from_waveforms(self, waveforms: list[Waveform]) -> tuple[np.ndarray, np.ndarray]:
+        """Excerpts of one sound, at the plan's rate: one calibrated probability vector and one embedding."""
+        return self.from_excerpts(self.features_of(waveforms))
+
+    def from_excerpts(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features of excerpts of one sound, (n, rows, frames): probabilities (classes,), embedding (d,)."""
+        logits, embeddings = self._answers(array)
+        joined = self._joined(logits.reshape(1, -1, logits.shape[-1]))
+        return joined[0], embeddings.mean(axis=(0, 1))
+
+    def from_windows(self, waveforms: list[Waveform]) -> np.ndarray:
+        """Sounds of their own, at the plan's rate: calibrated probabilities of each, (n, classes)."""
+        return self.from_features(self.features_of(waveforms))[0]
+
+    def from_features(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features of one sound each, (n, rows, frames), as a pack holds them: (n, classes) and embeddings (n, d)."""
+        shares, vectors = [], []
+        for at in range(0, len(array), BATCH):
+            logits, embeddings = self._answers(np.asarray(array[at : at + BATCH]))
+            shares.append(self._joined(logits))
+            vectors.append(embeddings.mean(axis=1))
+        if not shares:
+            raise UsageError("there are no rows to answer for")
+        return np.concatenate(shares), np.concatenate(vectors)
+
+    def _answers(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (n, crops, classes) and embeddings (n, crops, d) of features (n, rows, frames)."""
+        array = np.asarray(array, np.float32)
+        if array.ndim != 3 or array.shape[1] != self.feature.rows:
+            raise UsageError(
+                f"features of shape {array.shape}; this model wants (n, {self.feature.rows}, frames)",
+                hint="model.features(source) makes them; a pack must hold the same feature",
+            )
+        array = tiled(array, self.least_frames)
+        frames = self.info["clips"]["frames"] or self._fixed_frames
+        begins = crops(array.shape[2], frames, float(self.info["clips"]["overlap"]))
+        pieces = array if frames is None else np.stack([array[:, :, at : at + frames] for at in begins], axis=1)
+        pieces = pieces.reshape(-1, *array.shape[1:2], pieces.shape[-1])
+        found = [self.session.run(["logits", "embedding"], {"features": pieces[at : at + BATCH]})
+                 for at in range(0, len(pieces), BATCH)]  # fmt: skip
+        logits, embeddings = (np.concatenate(parts).astype(np.float64) for parts in zip(*found, strict=True))
+        count = len(begins) if frames is not None else 1
+        return logits.reshape(len(array), count, -1), embeddings.reshape(len(array), count, -1).astype(np.float32)
+
+    def _joined(self, logits: np.ndarray) -> np.ndarray:
+        """Votes (n, votes, classes) as one calibrated distribution each, (n, classes)."""
+        logs = logits - logits.max(axis=-1, keepdims=True)
+        logs -= np.log(np.exp(logs).sum(axis=-1, keepdims=True))
+        if self.info["clips"]["join"] == "mean":
+            joined = np.log(np.maximum(np.exp(logs).mean(axis=1), np.finfo(np.float64).tiny))
+        else:
+            joined = logs.mean(axis=1)
+        joined = (joined - joined.max(axis=1, keepdims=True)) / self.temperature
+        shares = np.exp(joined)
+        return shares / shares.sum(axis=1, keepdims=True)
+
+    # ---- the graph
+
+    @cached_property
+    def session(self) -> Any:
+        """ONNX Runtime's session; started once, used from any thread."""
+        from tonearm.runtime._session import start
+
+        with self._lock:
+            content, self._content = self._content or read_bytes(self.path), None
+            return start(content, self.path, self.feature.rows, len(self.genres))
+
+    @cached_property
+    def _fixed_frames(self) -> int | None:
+        """How many frames the graph takes, where it takes no other number."""
+        frames = self.session.get_inputs()[0].shape[2]
+        return frames if isinstance(frames, int) else None
+
+    @cached_property
+    def least_frames(self) -> int:
+        """Fewer frames than these are repeated until there are enough."""
+        clips = self.info["clips"]
+        return int(clips["frames"] or clips.get("least_frames") or self._fixed_frames or 16)
+
+    @property
+    def _top_hz(self) -> int:
+        return int(getattr(self.feature, "fmax", None) or self.plan.sample_rate // 2)
+
+
+def crops(length: int, frames: int | None, overlap: float) -> np.ndarray:
+    """First frames of the crops that cover `length` frames, evenly spread; the same as in training."""
+    if frames is None:
+        return np.zeros(1, int)
+    room = length - frames
+    count = 1 + math.ceil(room / (frames * (1 - overlap))) if room else 1
+    return np.unique(np.linspace(0, room, count).round().astype(int))
+
+
+def tiled(array: np.ndarray, frames: int) -> np.ndarray:
+    """At least so many frames: what is shorter is repeated."""
+    there = array.shape[-1]
+    if there >= frames:
+        return array
+    return np.take(array, np.arange(frames) % there, axis=-1)
