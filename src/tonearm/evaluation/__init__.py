@@ -3,6 +3,7 @@
 from tonearm.evaluation.calibration import apply_temperature, fit_temperature, threshold_for_accuracy
 from tonearm.evaluation.figures import accuracy_by, summary
 from tonearm.evaluation.intervals import Interval, over_seeds, rate_interval
+from tonearm.evaluation.matching import feature_differences
 from tonearm.evaluation.paired import Origin, comparable, compare
 from tonearm.evaluation.predictions import (
     Predictions,
@@ -22,6 +23,7 @@ __all__ = [
     "checked_predictions",
     "comparable",
     "compare",
+    "feature_differences",
     "fit_temperature",
     "join_segments",
     "match_classes",
