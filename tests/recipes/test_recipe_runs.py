@@ -236,7 +236,7 @@ def librosa_dct(level: np.ndarray) -> np.ndarray:
 
 def test_leaky_splits_only_on_purpose_and_always_named(tmp_path, capsys):
     pack = mel_pack(tmp_path / "pack")
-    recipe = recipes.changed(recipes.get("baseline-random-cnn+svm"), {"clip.frames": 20, "model.pools": [2, 2, 2, 2]})
+    recipe = recipes.changed(recipes.get("random-cnn+svm"), {"clip.frames": 20, "model.filters": [8, 8]})
     with pytest.raises(UsageError, match="leaky"):
         recipes.run(recipe, str(pack.folder), tmp_path / "a", options(adapt=True, protocol="segment"))
     out = recipes.run(
@@ -310,6 +310,21 @@ def test_a_folder_where_nothing_was_learnt_may_be_used_again(tmp_path):
         recipes.run(wrong, str(pack.folder), tmp_path / "run", options())
     out = recipes.run(recipes.get("baseline-rbf-svm"), str(pack.folder), tmp_path / "run", options())
     assert runs.describe(out)["status"] == "finished"
+
+
+def test_words_of_a_recipe_may_change_what_decides_numbers_may_not(tmp_path):
+    pack = table_pack(tmp_path / "pack")
+    recipe = recipes.get("baseline-logistic")
+    out = recipes.run(recipe, str(pack.folder), tmp_path / "run", options())
+    began = (out / "metrics.json").stat().st_mtime_ns
+    other = recipes.changed(recipe, {"caveats": ["put better"], "system.title": "Another title"})
+    recipes.run(other, str(pack.folder), out, options())
+    # A run of an earlier version, whose key was made otherwise, is known by what lies in its folder.
+    runs.write_json(out / "run.json", {**runs.read_json(out / "run.json"), "key": "of another making"})
+    recipes.run(other, str(pack.folder), out, options())
+    assert (out / "metrics.json").stat().st_mtime_ns == began
+    with pytest.raises(UsageError, match="another run lies here"):
+        recipes.run(recipes.changed(recipe, {"model.strength": 3.0}), str(pack.folder), out, options())
 
 
 def test_a_full_disk_is_said(tmp_path, monkeypatch):

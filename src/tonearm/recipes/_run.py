@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -150,14 +151,9 @@ def _positions(material: Material, split: Split) -> dict[str, np.ndarray]:
 
 def _about(recipe: Recipe, material: Material, split: Split, leaks: list, options: Options) -> dict[str, Any]:
     """What decides the numbers of a run, and where they come from."""
-    key = json.dumps(
-        [recipe.config(), dict(material.hashes), split.hash, options.seed, material.adapted],
-        sort_keys=True,
-        default=str,
-    )
     return {
         "recipe": recipe.name,
-        "key": hashlib.sha256(key.encode()).hexdigest(),
+        "key": _key(recipe.config(), material.hashes, split.hash, options.seed, material.adapted),
         "seed": options.seed,
         "fold": options.fold,
         "quick": options.quick,
@@ -190,6 +186,28 @@ def _about(recipe: Recipe, material: Material, split: Split, leaks: list, option
     }
 
 
+# What of a recipe decides numbers. Its claim and caveats may be put better without a new training.
+_DECIDING = ("name", "feature", "vector", "clip", "model", "untrained", "deep", "stages", "training")
+
+
+def _key(config: Mapping[str, Any], hashes: Mapping[str, str], split: str, seed: int, adapted: Sequence[str]) -> str:
+    """Equal for runs that give equal numbers on one machine."""
+    deciding = {name: config.get(name) for name in _DECIDING}
+    text = json.dumps([deciding, dict(hashes), split, seed, list(adapted)], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _key_of(out: Path, run: Mapping[str, Any]) -> str | None:
+    """The key of the run in `out`, from what lies there; None where that is not whole."""
+    import yaml
+
+    try:
+        config = yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))
+        return _key(config, run["data"]["sha256"], run["split"]["hash"], run["seed"], run["adapted"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        return None
+
+
 def _is_done(out: Path, about: dict[str, Any]) -> bool:
     if not runs.is_run(out):
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -198,7 +216,7 @@ def _is_done(out: Path, about: dict[str, Any]) -> bool:
     there = runs.read_json(out / "run.json")
     if there.get("status") == "failed" and not (out / "checkpoint").exists():
         return False  # nothing was learnt: the corrected command may have the folder
-    if there.get("key") != about["key"]:
+    if about["key"] not in (there.get("key"), _key_of(out, there)):
         raise UsageError(
             f"{out}: another run lies here ({there.get('recipe')}, seed {there.get('seed')}, {there.get('protocol')})",
             hint="name another folder with -o; a run goes on only with the same recipe, data, split and seed",
