@@ -64,7 +64,7 @@ PLAN = (
     Entry("gtzan-mel", ["velamati-cnn2d", "dong-cnn2d"], 1, ("track", "official"), epochs(12)),
     Entry("fma-small-mel", ["cnn-rnn", "padova-spec-whole"], 1, ("official",), epochs(8)),
     Entry("fma-small-mel", ["lam-cnn1d-colours"], 1, ("official",), epochs(8)),
-    Entry("gtzan-mel", ["baseline-random-cnn+svm"], 1, ("official",)),
+    Entry("gtzan-mel", ["random-cnn+svm"], 1, ("official",)),
     Entry("gtzan-mel", ["njupt-cnn2d-3-layers", "njupt-cnn2d-kernel-5", "njupt-cnn2d-elu"], 1, ("official",),
           epochs(30)),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import stats
 from tonearm import features
 from tonearm.errors import TonearmError, UsageError
 from tonearm.models import nets
-from tonearm.models.nets import _layers
+from tonearm.models.nets import _layers, vgg16
 from tonearm.models.nets.dense import SevenStatistics
 from tonearm.models.nets.padova import Spectrum
 
@@ -277,3 +278,21 @@ def test_an_export_that_cannot_be_is_said(tmp_path):
     with pytest.raises(TonearmError, match="No such file"):
         nets.export(net, tmp_path / "none" / "x.onnx", shape=(518,))
     assert not list(tmp_path.iterdir())
+
+
+def test_weights_of_imagenet_are_fetched_once_and_a_missing_network_is_said(tmp_path, monkeypatch):
+    weights = tmp_path / "away" / "vgg16-397923af.pth"
+    weights.parent.mkdir()
+    torch.save(_public_weights(), weights)
+    content = weights.read_bytes()
+    monkeypatch.setenv("TONEARM_CACHE", str(tmp_path / "cache"))
+    there = {"url": weights.as_uri(), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    monkeypatch.setattr(vgg16, "_PUBLIC", {**vgg16._PUBLIC, **there})
+    first = nets.create("vgg16", (32, 32), 5, weights="imagenet")
+    weights.unlink()  # the second time it lies in the cache
+    second = nets.create("vgg16", (32, 32), 5, weights="imagenet")
+    assert torch.equal(first.body[1].features[0].weight, second.body[1].features[0].weight)
+    monkeypatch.setenv("TONEARM_CACHE", str(tmp_path / "empty"))
+    with pytest.raises(TonearmError, match="ImageNet could not be fetched") as refused:
+        nets.create("vgg16", (32, 32), 5, weights="imagenet")
+    assert "weights=scratch" in refused.value.hint

@@ -16,7 +16,14 @@ from tonearm.models.nets._net import Net, net
 # Widths of the thirteen convolutions; 0 is a pooling. In this order the public weight files number the layers
 # (features.0.weight, features.2.weight, …), and the modules here.
 LAYOUT = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
-SCRATCH = "scratch"
+SCRATCH, IMAGENET = "scratch", "imagenet"
+# The published file, with the sum that its name begins with.
+_PUBLIC = {
+    "name": "VGG16 of ImageNet",
+    "url": "https://download.pytorch.org/models/vgg16-397923af.pth",
+    "bytes": 553_433_881,
+    "sha256": "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+}
 # What the public weights were trained on: mean and deviation of red, green and blue in ImageNet.
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -85,6 +92,23 @@ def _tensors(path: str | Path) -> dict[str, torch.Tensor]:
         raise TonearmError(f"{path}: not a file of weights: {reason}", hint=hint, code="not-weights") from None
 
 
+def fetched() -> Path:
+    """The published weights of ImageNet, fetched once and kept beside what else can be made again."""
+    from tonearm import paths
+    from tonearm.datasets import Archive
+    from tonearm.datasets._fetch import fetch
+
+    archive = Archive(**_PUBLIC, what="weights", folder="")
+    try:
+        return fetch(archive, paths.cache_folder() / "weights", attempts=3)
+    except TonearmError as error:
+        raise TonearmError(
+            f"the weights of ImageNet could not be fetched: {error.message}",
+            hint=f"give a file of them as weights=PATH, or weights={SCRATCH} begins without",
+            code=error.code,
+        ) from None
+
+
 def load_vgg(vgg: Vgg, path: str | Path) -> None:
     """Fill the convolutions from a public weight file; what it has beside them (the classifier) is left out."""
     found = _tensors(path)
@@ -116,11 +140,12 @@ def _started(vgg: Vgg, weights: str | None, trainable: int) -> None:
     if weights is None:
         raise TonearmError(
             "VGG16 begins with the weights of ImageNet, and none were given",
-            hint=f"weights=PATH of vgg16-397923af.pth or of the same as safetensors; weights={SCRATCH} begins without",
+            hint=f"weights=PATH of vgg16-397923af.pth or of the same as safetensors, weights={IMAGENET} to fetch it "
+            f"(0.55 GB), or weights={SCRATCH} to begin without",
             code="needs-weights",
         )
     if weights != SCRATCH:
-        load_vgg(vgg, weights)
+        load_vgg(vgg, fetched() if weights == IMAGENET else weights)
     else:
         for layer in vgg.convolutions:  # He et al. 2015; torch's own default fades away in thirteen layers
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -145,8 +170,9 @@ def vgg16(
 ) -> Net:
     """The convolutions of VGG16, the last four of which learn, a dense layer of 16, dropout.
 
-    `weights` is the path of the public weights of ImageNet, or "scratch": then all convolutions learn unless
-    `trainable` says how many. `picture_as` is grey or colours. `width` makes all layers narrower (from scratch only).
+    `weights` is the path of the public weights of ImageNet, or "imagenet" to fetch them, or "scratch": then all
+    convolutions learn unless `trainable` says how many. `picture_as` is grey or colours. `width` makes all layers
+    narrower (from scratch only).
     """
     rows, frames = picture(shape)
     one_of("picture_as", picture_as, PICTURES)
