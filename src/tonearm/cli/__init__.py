@@ -36,6 +36,8 @@ COMMANDS: dict[str, Entry] = {
                      "tonearm recipes show njupt-cnn2d"),
     "train": Entry("train", "Models", "Train a recipe on a dataset or pack, into a run folder.",
                    "tonearm train njupt-cnn2d --data packs/mine -o runs/first"),
+    "augment": Entry("augment", "Models", "List the augmentations of clips, or see and hear what one does.",
+                     'tonearm augment preview song.mp3 --step "pitch semitones=3" -o previews/pitch'),
     "reproduce": Entry("reproduce", "Models",
                        "Train systems as published and under honest protocols, claims beside measurements.",
                        "tonearm reproduce svm-mfcc --data packs/mine -o reproduction"),
