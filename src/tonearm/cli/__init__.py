@@ -23,6 +23,8 @@ class Entry(NamedTuple):
 GROUPS = ("Music", "Data", "Models", "Honesty", "Housekeeping")
 
 COMMANDS: dict[str, Entry] = {
+    "predict": Entry("predict", "Music", "Tell the genres of sound files, and where that is not sure.",
+                     "tonearm predict ~/Music --recursive --json"),
     "tag": Entry("tag", "Music", "Write genres into files: plan, look, apply, and take it back to the byte.",
                  "tonearm tag plan ~/Music --from predictions.jsonl -o plan.json"),
     "pack": Entry("pack", "Data", "Turn a dataset into features on disk, and look after such packs.",
@@ -43,6 +45,8 @@ COMMANDS: dict[str, Entry] = {
                        "tonearm reproduce svm-mfcc --data packs/mine -o reproduction"),
     "runs": Entry("runs", "Models", "List runs with their figures, how far they are, and what failed.",
                   "tonearm runs runs/"),
+    "compare": Entry("compare", "Models", "Compare runs in one table, with intervals and paired tests against the best.",
+                     "tonearm compare runs/ --html comparison.html"),
     "audit": Entry("audit", "Honesty", "Find what fools you: duplicates, leaks, doubtful labels, inflated figures.",
                    "tonearm audit packs/mine --html audit.html"),
     "split": Entry("split", "Honesty", "Make, show and check splits by a named protocol.",
