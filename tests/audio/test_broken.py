@@ -211,6 +211,18 @@ def test_damage_in_the_middle_is_said_and_quiet(container, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_an_excerpt_of_a_flac_that_cannot_be_seeked_in(capfd):
+    """FLAC seeks by its frames: of broken ones, an excerpt before is read through to, one behind is not there."""
+    data = encode(music(12, 44100), 44100, "FLAC")
+    broken = data[: len(data) // 2] + bytes(len(data) // 2)
+    begin = audio.load(broken, start_seconds=1, clip_seconds=2)
+    np.testing.assert_array_equal(begin.samples, audio.load(data, start_seconds=1, clip_seconds=2).samples)
+    assert code_of(broken, start_seconds=9, clip_seconds=2) == "too-short"
+    hollow = data[: data.index(b"\xff\xf8")] + bytes(5000)
+    assert code_of(hollow, start_seconds=3, clip_seconds=2) in ("too-short", "not-audio")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_mp3_with_a_hole_of_zeros_keeps_what_is_before(capfd):
     data = encode(music(12, 44100), 44100, "MP3")
     middle = len(data) // 2
