@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from tag_files import RATE, decorate, encode
+
+# The tiny model whose answers can be worked out by hand.
+sys.path.append(str(Path(__file__).parents[1] / "runtime"))
 
 
 @pytest.fixture(scope="session")
