@@ -36,9 +36,9 @@ class Model:
     on it is sure, `info` all that the file says about itself, `version` what tells it from others of its name.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, *, content: bytes | None = None) -> None:
         self.path = Path(path)
-        content = read_bytes(self.path)
+        content = read_bytes(self.path) if content is None else content  # a personal model has one inside its file
         self._use(read_info(self.path, content), version_of(content))
         self._content: bytes | None = content
 

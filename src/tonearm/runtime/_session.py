@@ -7,8 +7,8 @@ from typing import Any
 from tonearm.runtime._file import ModelError
 
 
-def start(content: bytes, path: object, rows: int | None, n_classes: int) -> Any:
-    """A session for the graph in `content`, checked to be one that takes features and gives logits and embedding."""
+def open_session(content: bytes, path: object) -> Any:
+    """A session for any graph."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -16,10 +16,15 @@ def start(content: bytes, path: object, rows: int | None, n_classes: int) -> Any
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has no base class for what it raises
         reason = str(error).splitlines()[0][:200]
         raise ModelError(f"{path}: ONNX Runtime does not take the graph: {reason}") from None
+
+
+def start(content: bytes, path: object, rows: int | None, n_classes: int | None) -> Any:
+    """A session for the graph in `content`, checked to be one that takes features and gives logits and embedding."""
+    session = open_session(content, path)
     inputs, outputs = session.get_inputs(), {output.name: output.shape for output in session.get_outputs()}
     if len(inputs) != 1 or inputs[0].name != "features" or len(inputs[0].shape) != 3:
         raise ModelError(f"{path}: the graph takes no `features` (batch, rows, frames)")
