@@ -27,6 +27,8 @@ COMMANDS: dict[str, Entry] = {
                      "tonearm predict ~/Music --recursive --json"),
     "tag": Entry("tag", "Music", "Write genres into files: plan, look, apply, and take it back to the byte.",
                  "tonearm tag plan ~/Music --from predictions.jsonl -o plan.json"),
+    "plot": Entry("plot", "Music", "Draw a sound file: waveform, spectra, cepstra, pitch classes, tempo.",
+                  "tonearm plot song.mp3 --what waveform,mel,chroma -o song.svg"),
     "pack": Entry("pack", "Data", "Turn a dataset into features on disk, and look after such packs.",
                   "tonearm pack build folder:~/Music --feature logmel -o packs/mine"),
     "data": Entry("data", "Data", "Know the datasets: what they are, how to get them, what is wrong with them.",

@@ -5,48 +5,50 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-# Colours as variables, so that the SVG pictures follow the reader's light or dark setting, and print in light.
+from tonearm.reports._palette import css
+
 _STYLE = """
-:root { color-scheme: light dark;
-  --paper: #fff; --ink: #1c1e21; --soft: #5b6169; --line: #d9dde2; --box: #f4f6f8; --link: #0b57a4;
-  --bad: #b3261e; --warn: #9a6200; --good: #1b6e3c;
-  --c1: #c2453c; --c2: #d08a1d; --c3: #6b76c9; --c4: #2c7d59; --c5: #8a9099; }
-@media (prefers-color-scheme: dark) { :root {
-  --paper: #16181b; --ink: #e8eaed; --soft: #a3aab3; --line: #3a3f46; --box: #1f2226; --link: #8ab8f0;
-  --bad: #f28b82; --warn: #f3b765; --good: #7fd0a0;
-  --c1: #e5746b; --c2: #e0a84d; --c3: #98a2ee; --c4: #5fbf93; --c5: #7c828b; } }
-@media print { :root { --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --box: #f4f4f4; --link: #000;
-  --bad: #8c1d18; --warn: #6b4300; --good: #124d2a;
-  --c1: #b23a32; --c2: #b97812; --c3: #5059a8; --c4: #236347; --c5: #777; }
-  details::details-content { content-visibility: visible; } .screen, audio { display: none; }
-  figure, tr { break-inside: avoid; } h2 { break-after: avoid; } body { font-size: 10.5pt; } }
+@media print { details::details-content { content-visibility: visible; } .screen, audio { display: none; }
+  figure, tr, .card { break-inside: avoid; } h2, h3 { break-after: avoid; } body { font-size: 10.5pt; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 54rem; padding: 1rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: .6rem 0; } h2 { font-size: 1.25rem; margin: 2.2rem 0 .5rem; }
 h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; } p { margin: .5rem 0; max-width: 44rem; } a { color: var(--link); }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 .soft { color: var(--soft); } .small { font-size: .875rem; } .bad { color: var(--bad); } .good { color: var(--good); }
 .warn { color: var(--warn); }
 .box { background: var(--box); border: 1px solid var(--line); border-radius: .5rem; padding: .6rem 1rem;
   margin: 1rem 0; }
 .box ul { padding-left: 1.1rem; margin: .3rem 0; } li { margin: .3rem 0; }
+nav ul { list-style: none; padding: 0; margin: .6rem 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
+nav a { display: inline-block; padding: .25rem 0; }
 figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .875rem; max-width: 44rem; }
-svg { display: block; width: 100%; max-width: 34rem; height: auto; }
+.pair { display: grid; gap: 0 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); }
+.pair > * { min-width: 0; }
+.card { border-top: 1px solid var(--line); padding: .8rem 0; } .card p { margin: .2rem 0; }
+svg { display: block; width: 100%; max-width: 34rem; height: auto; } .scroll > svg { max-width: none; }
 svg text { fill: var(--ink); font-family: inherit; } svg .soft { fill: var(--soft); }
+audio { display: block; width: 100%; max-width: 20rem; height: 2.5rem; margin: .3rem 0; }
+td audio { width: 14rem; height: 2rem; }
 .scroll { overflow-x: auto; margin: .6rem 0; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
-  white-space: nowrap; }
+  white-space: nowrap; } tbody th { font-weight: 400; }
 @media screen and (max-width: 40rem) { td:not(.number) { min-width: 6rem; }
-  td:not(.number):last-child { min-width: 18rem; }
+  td:not(.number):last-child { min-width: 18rem; } table.short td:not(.number) { min-width: 0; }
   td:first-child:not(.number) { min-width: 10rem; } }
-details { margin: .6rem 0; } summary { cursor: pointer; color: var(--link); } code { font-size: .875em; }
-audio { width: 14rem; height: 2rem; }
+@media print { .scroll { overflow: visible; } .scroll > svg { min-width: 0 !important; } }
+details { margin: .6rem 0; } summary { cursor: pointer; color: var(--link); padding: .25rem 0; }
+code { font-size: .875em; }
 """
 
 
@@ -74,26 +76,69 @@ def join(parts: Iterable[object]) -> Safe:
     return Safe("".join(html(part) for part in parts))
 
 
-def page(title: str, *body: object) -> str:
+def page(title: str, *body: object, script: str = "", style: str = "") -> str:
     """A whole document. The policy forbids everything but what is in it: a title cannot make it fetch or run."""
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src file: 'self'"
+    allowed = f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" if script else "'none'"
+    policy = (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "media-src data: file: 'self'"
+    )
+    head = f"<style>:root {{ color-scheme: light dark; }}\n{css()}{_STYLE}{style}</style>"
+    tail = f"<script>{script}</script>\n" if script else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{join(body)}\n</body>\n</html>\n"
+        f"<title>{html(title)}</title>\n{head}\n</head>\n<body>\n<main>{join(body)}</main>\n{tail}</body>\n</html>\n"
     )
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[int] = ()) -> Safe:
-    """A table that scrolls sideways on a narrow screen; columns in `numbers` are set to the right."""
+def section(heading: str, *children: object) -> Safe:
+    """A part of a page under a heading that `contents` can lead to."""
+    return tag("section", tag("h2", heading, id=_anchor(heading)), *children)
 
-    def cell(kind: str, i: int, value: object) -> Safe:
-        return tag(kind, value, class_="number" if i in numbers else None)
 
-    top = tag("tr", *(cell("th", i, value) for i, value in enumerate(head)))
+def contents(headings: Iterable[str]) -> Safe:
+    """Links to the sections with those headings."""
+    links = (tag("li", tag("a", heading, href=f"#{_anchor(heading)}")) for heading in headings)
+    return tag("nav", tag("ul", *links), aria_label="Contents", class_="screen")
+
+
+def _anchor(heading: str) -> str:
+    return "-".join(re.findall(r"[a-z0-9]+", heading.lower()))
+
+
+def figure(picture: object, caption: object = "", *after: object) -> Safe:
+    """A picture with its caption, and what belongs to it: the download of its data, a table."""
+    return tag("figure", picture, tag("figcaption", caption) if caption else "", *after)
+
+
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    numbers: Sequence[int] = (),
+    named: str = "",
+    short: bool = False,
+) -> Safe:
+    """A table that scrolls sideways on a narrow screen; columns in `numbers` are set to the right.
+
+    `named` is what a screen reader calls it: then the keyboard can scroll it, too. `short`: its cells hold few words,
+    so columns may be narrow on a phone.
+    """
+
+    def cell(kind: str, i: int, value: object, **more: object) -> Safe:
+        return tag(kind, value, class_="number" if i in numbers else None, **more)
+
+    top = tag("tr", *(cell("th", i, value, scope="col") for i, value in enumerate(head)))
     body = join(tag("tr", *(cell("td", i, value) for i, value in enumerate(row))) for row in rows)
-    return tag("div", tag("table", tag("thead", top), tag("tbody", body)), class_="scroll")
+    inner = tag("table", tag("thead", top), tag("tbody", body), class_="short" if short else None)
+    return scroll(inner, named or f"Table: {', '.join(head)}")
+
+
+def scroll(content: object, named: str) -> Safe:
+    """What may be wider than a phone: it scrolls by itself, by touch and by keyboard."""
+    return tag("div", content, class_="scroll", tabindex="0", role="region", aria_label=named)
 
 
 def fold(summary: str, *children: object, open_: bool = False) -> Safe:
