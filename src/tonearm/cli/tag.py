@@ -24,6 +24,8 @@ Journals = Annotated[
     Path | None,
     typer.Option("--journal", help="Folder of the journals, if not in tonearm's own data.", metavar="FOLDER"),
 ]
+# A file that takes longer to be heard than this hangs; its worker is replaced.
+TIMEOUT_SECONDS = 300.0
 ROWS = 500  # of a table for people; the plan's file has them all
 
 
@@ -62,11 +64,12 @@ def plan(
             "--from", help="Predictions that are there: JSON Lines of `tonearm predict --json`, a CSV, or - for stdin."
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that listen.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that listen; a core each unless given.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what would change, file by file, and keep it as a plan. No music file is touched."""
     from tonearm import tags
+    from tonearm.engines.local import default_workers
     from tonearm.errors import UsageError
 
     if output is None:
@@ -80,7 +83,8 @@ def plan(
             source,
             files or None,
             model=model,
-            workers=workers,
+            workers=workers or default_workers(),
+            timeout_seconds=TIMEOUT_SECONDS,
             policy=policy,
             threshold=threshold,
             max_genres=most,

@@ -83,6 +83,7 @@ def plan(
     *,
     model: Any = None,
     workers: int = 1,
+    timeout_seconds: float | None = None,
     policy: str = "fill",
     threshold: float | None = None,
     max_genres: int = 3,
@@ -94,7 +95,7 @@ def plan(
 
     `predicted`: a JSON Lines or CSV file, `-`, or an iterable of dicts in the shape of `tonearm predict --json`;
     without it the `files` are heard here, by `model` (a name, a path, or what `runtime.load` gives) in `workers`
-    processes, and none that the policy leaves alone anyway.
+    processes (see `Model.predict_many`), and none that the policy leaves alone anyway.
     `files`: files and folders to look at; without it, every file that the predictions name.
     `policy`: `fill` only files without a genre, `add` to what is there, `replace` it, or `keep` everything and only
     say what would have been predicted. A genre counts from `threshold` on, which the model knows for itself if it is
@@ -115,7 +116,7 @@ def plan(
     chosen["model"] = f"{model.name} {model.version}"
     made.warnings += predictions.unknown_keys(chosen["map"], model.genres, f"the model {model.name!r} does not know")
     paths = list(_worth_hearing(files, made))
-    heard = predictions.heard(model, paths, threshold=threshold, workers=workers)
+    heard = predictions.heard(model, paths, threshold=threshold, workers=workers, timeout_seconds=timeout_seconds)
     _consider_all(heard, made, progress, len(paths))
     return made
 

@@ -49,9 +49,9 @@ def read(source: str | os.PathLike | Iterable[Any]) -> Iterator[Prediction]:
     yield from rows
 
 
-def heard(model: Any, paths: list[str], *, threshold: float | None = None, workers: int = 1) -> Iterator[Prediction]:
-    """What `model` (see `tonearm.runtime`) says of each file, in their order; a bad one has an error."""
-    for found in model.predict_many(paths, threshold=threshold, workers=workers):
+def heard(model: Any, paths: list[str], *, threshold: float | None = None, **more: Any) -> Iterator[Prediction]:
+    """What `model` says of each file, in their order; a bad one has an error. More keywords: `Model.predict_many`."""
+    for found in model.predict_many(paths, threshold=threshold, **more):
         yield of_model(found, model.genres, model.threshold if threshold is None else threshold)
 
 
