@@ -191,13 +191,16 @@ def join_segments(segments: Predictions, *, how: str = "mean") -> Predictions:
         classes=segments.classes,
         ids=tuple(index),
         truth=segments.truth[first],
-        probabilities=_joined(track, segments.probabilities, how),
+        probabilities=join_rows(track, segments.probabilities, how),
         groups=groups,
         unit="track",
     )
 
 
-def _joined(track: np.ndarray, probabilities: np.ndarray, how: str) -> np.ndarray:
+def join_rows(track: np.ndarray, probabilities: np.ndarray, how: str) -> np.ndarray:
+    """Probabilities of clips (m, classes) as those of tracks (n, classes); `track` (m,) numbers them 0 to n - 1."""
+    if how not in JOINS:
+        raise unknown_name("way to join segments", how, JOINS)
     n_tracks, n_classes = int(track.max()) + 1, probabilities.shape[1]
     counts = np.bincount(track, minlength=n_tracks)[:, None]
 
