@@ -6,8 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tonearm.runtime._export import export_run, write_graph
     from tonearm.runtime._file import ModelError, read_info, write_info
-    from tonearm.runtime._find import find, load, shipped
+    from tonearm.runtime._find import describe, find, load, shipped
     from tonearm.runtime._model import Model
     from tonearm.runtime._prediction import Genre, Prediction, Problem
     from tonearm.runtime._timeline import Timeline
@@ -20,10 +21,13 @@ _LATER = {
     "Prediction": "_prediction",
     "Problem": "_prediction",
     "Timeline": "_timeline",
+    "describe": "_find",
+    "export_run": "_export",
     "find": "_find",
     "load": "_find",
     "read_info": "_file",
     "shipped": "_find",
+    "write_graph": "_export",
     "write_info": "_file",
 }
 
@@ -34,10 +38,13 @@ __all__ = [
     "Prediction",
     "Problem",
     "Timeline",
+    "describe",
+    "export_run",
     "find",
     "load",
     "read_info",
     "shipped",
+    "write_graph",
     "write_info",
 ]
 

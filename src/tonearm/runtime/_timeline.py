@@ -33,7 +33,7 @@ class Timeline:
     """What a model says of each window of a sound.
 
     Window i begins at `start_seconds[i]` and lasts `clip_seconds`; `probabilities` (windows, classes) belong to
-    `genres`. `sure` (windows,) says where the best of them reaches the threshold and there is music at all.
+    `genres`. `sure` (windows,) says where the best of them reaches the threshold, `music` where there is any.
     """
 
     path: str | None
@@ -46,6 +46,7 @@ class Timeline:
     seconds: float
     probabilities: np.ndarray
     sure: np.ndarray
+    music: np.ndarray
 
     def at(self, seconds: np.ndarray | float) -> np.ndarray:
         """The number of the window whose middle is nearest to each moment."""
@@ -79,7 +80,7 @@ class Timeline:
             "windows": [
                 {
                     "start_seconds": round(float(start), 3),
-                    "genre": self.genres[best[i]],
+                    "genre": self.genres[best[i]] if self.music[i] else None,
                     "sure": bool(self.sure[i]),
                     "probabilities": [round(float(share), 4) for share in self.probabilities[i]],
                 }
@@ -112,7 +113,7 @@ def timeline(
         starts.append(start)
         seconds = start + waveform.seconds
         _, problems = _checks.examine([waveform], clip)
-        heard.append(not problems)
+        heard.append(not any(problem.code in _checks.NO_MUSIC for problem in problems))
         waiting.append(waveform)
         if len(waiting) == TOGETHER:
             shares.append(model.from_windows(waiting))
@@ -133,4 +134,5 @@ def timeline(
         seconds=seconds,
         probabilities=probabilities,
         sure=music & (probabilities.max(axis=1) >= model.threshold),
+        music=music,
     )
