@@ -19,7 +19,7 @@ from beets.library import Album, Item
 
 from tonearm.errors import TonearmError
 
-# Since beets 2.7 a song has a list of genres, before that one line of text.
+# Newer versions of beets keep a list of genres for a song, older ones one line of text.
 SEVERAL = "genres" in Item._fields
 FIELD = "genres" if SEVERAL else "genre"
 SEPARATOR = ", "
