@@ -30,7 +30,7 @@ h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; } p { margin: .5rem 0; max-width: 
   margin: 1rem 0; }
 .box ul { padding-left: 1.1rem; margin: .3rem 0; } li { margin: .3rem 0; }
 nav ul { list-style: none; padding: 0; margin: .6rem 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
-nav a { display: inline-block; padding: .25rem 0; }
+nav li { margin: 0; } nav a { display: inline-block; padding: .25rem 0; }
 figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .875rem; max-width: 44rem; }
 .pair { display: grid; gap: 0 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); }
 .pair > * { min-width: 0; }
@@ -46,6 +46,7 @@ th { font-weight: 600; } td.number, th.number { text-align: right; font-variant-
 @media screen and (max-width: 40rem) { td:not(.number) { min-width: 6rem; }
   td:not(.number):last-child { min-width: 18rem; } table.short td:not(.number) { min-width: 0; }
   td:first-child:not(.number) { min-width: 10rem; } }
+table.short td:first-child, table.short th:first-child { min-width: 8rem; }
 @media print { .scroll { overflow: visible; } .scroll > svg { min-width: 0 !important; } }
 details { margin: .6rem 0; } summary { cursor: pointer; color: var(--link); padding: .25rem 0; }
 code { font-size: .875em; }
@@ -141,8 +142,8 @@ def scroll(content: object, named: str) -> Safe:
     return tag("div", content, class_="scroll", tabindex="0", role="region", aria_label=named)
 
 
-def fold(summary: str, *children: object, open_: bool = False) -> Safe:
-    return tag("details", tag("summary", summary), *children, open="" if open_ else None)
+def fold(summary: str, *children: object, open_: bool = False, class_: str | None = None) -> Safe:
+    return tag("details", tag("summary", summary), *children, open="" if open_ else None, class_=class_)
 
 
 def download(name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Safe:
