@@ -31,3 +31,8 @@ def data_folder() -> Path:
 def models_folder() -> Path:
     """Where models that do not come with the package lie."""
     return data_folder() / "models"
+
+
+def library_file() -> Path:
+    """The music library's file. `TONEARM_LIBRARY` moves it."""
+    return Path(os.environ.get("TONEARM_LIBRARY") or data_folder() / "library.sqlite")

@@ -1,0 +1,264 @@
+"""`tonearm library`: ask the library that `tonearm scan` keeps."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Ask the library: which songs, how many, what sounds alike, what is there twice.",
+    epilog="Example: tonearm library list genre:jazz confidence:0.8.. not artist:davis",
+)
+
+Query = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="QUERY…",
+        help="Words that must all fit: genre:jazz tag:rock artist:davis year:1960..1969 confidence:0.8.. path:~/Music "
+        "is:disagree|unsure|missing|error|untagged …; a bare word is looked for in title, artist, album and path; "
+        "`not` turns the next word round.",
+    ),
+]
+File = Annotated[
+    Path | None, typer.Option("--library", metavar="FILE", help="The library's file, if not tonearm's own.")
+]
+Model = Annotated[str | None, typer.Option(metavar="M", help="Predictions of this model, if not of the last scan's.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+Order = Annotated[str, typer.Option("--by", metavar="ORDER", help="path, artist, year, genre, confidence or added.")]
+Limit = Annotated[int, typer.Option(min=0, help="Show at most so many; 0 shows all.")]
+SHOWN = 1000
+
+
+@app.command("list", epilog="Example: tonearm library list genre:jazz,blues confidence:0.8.. year:..1970")
+def list_(
+    query: Query = None, order: Order = "path", limit: Limit = SHOWN, library: File = None, model: Model = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """List the files that fit, with what is predicted for them."""
+    _find(query or [], order, limit, library, model, as_json)
+
+
+@app.command(epilog='Example: tonearm library search "kind of blue"')
+def search(
+    words: Annotated[list[str], typer.Argument(help="Words of a title, artist, album or path; any QUERY goes too.")],
+    order: Order = "artist", limit: Limit = 50, library: File = None, model: Model = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Find songs by words, whatever their case and accents."""
+    _find(words, order, limit, library, model, as_json)
+
+
+def _find(
+    query: list[str], order: str, limit: int, file: Path | None, model: str | None, as_json: bool
+) -> None:  # fmt: skip
+    from tonearm import library as room
+
+    with room.open(file) as mine:
+        rows = list(room.query(mine, query, model=model, order=order, limit=limit or None))
+        total = room.count(mine, query, model=model) if len(rows) == limit else len(rows)
+    if as_json:
+        _print_json(total=total, files=rows)
+        return
+    for row in rows:
+        print(_line(row))
+    if total > len(rows):
+        print(f"… and {total - len(rows)} more (--limit 0 shows all)", file=sys.stderr)
+    elif not rows:
+        print("nothing fits", file=sys.stderr)
+
+
+@app.command(epilog="Example: tonearm library stats --json")
+def stats(library: File = None, model: Model = None, as_json: AsJson = False) -> None:
+    """Say how much there is, of which genres, and how far tags and predictions agree."""
+    from tonearm import library as room
+
+    with room.open(library) as mine:
+        told = room.stats(mine, model=model)
+    if as_json:
+        _print_json(**told)
+    else:
+        _show_stats(told)
+
+
+@app.command(epilog="Example: tonearm library similar song.mp3 -n 20")
+def similar(
+    song: Annotated[Path, typer.Argument(help="A file of the library, or any other.")],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many.")] = 10,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare all songs, also where there are more than 100,000.")
+    ] = False,
+    library: File = None, model: Model = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Find the songs that sound most like one, by what the model hears in them."""
+    from tonearm import library as room
+
+    with room.open(library) as mine:
+        rows = room.similar(mine, song, model=model, count=count, exact=exact or None)
+    if as_json:
+        _print_json(song=str(song), files=rows)
+        return
+    for row in rows:
+        print(f"{row['similarity']:.3f}  {_line(row)}")
+
+
+@app.command(epilog="Example: tonearm library duplicates --json")
+def duplicates(
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="Only exact (the same sound), near (another encoding) or same-recording."),
+    ] = None,
+    limit: Limit = SHOWN, library: File = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """List songs that are there more than once: the same sound, or one recording in another encoding."""
+    from tonearm import library as room
+    from tonearm.errors import unknown_name
+
+    kinds = ("exact", "near", "same-recording")
+    if kind is not None and kind not in kinds:
+        raise unknown_name("kind", kind, kinds)
+    with room.open(library) as mine:
+        groups = [group for group in room.duplicates(mine) if kind in (None, group["kind"])]
+    wasted = sum(group["wasted_bytes"] for group in groups)
+    shown_groups = groups[: limit or None]
+    if as_json:
+        _print_json(total=len(groups), wasted_bytes=wasted, duplicates=shown_groups)
+        return
+    for group in shown_groups:
+        share = "" if group["share"] is None else f", {group['share']:.0%} of the fingerprint"
+        print(f"{group['kind']}{share}, {_bytes(group['wasted_bytes'])} more than one of them needs")
+        for file in group["files"]:
+            print(f"  {_bytes(file['size'] or 0):>9}  {_clock(file['seconds'])}  {_short(file['path'])}")
+    print(f"{len(groups)} songs are there more than once, {_bytes(wasted)} in all", file=sys.stderr)
+
+
+@app.command(epilog="Example: tonearm library export genre:jazz is:sure -o jazz.m3u8 --relative")
+def export(
+    query: Query = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file, or with --per-genre the folder.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="csv, json, jsonl, parquet or m3u8; else by the file's ending.")
+    ] = None,
+    per_genre: Annotated[bool, typer.Option("--per-genre", help="A playlist for each predicted genre.")] = False,
+    relative: Annotated[bool, typer.Option("--relative", help="Playlists with paths from where they lie.")] = False,
+    order: Order = "artist", library: File = None, model: Model = None,
+) -> None:  # fmt: skip
+    """Write the files that fit as a table or as playlists."""
+    from tonearm import library as room
+    from tonearm.errors import UsageError
+    from tonearm.library import export as writing
+
+    if per_genre and (output is None or format not in (None, "m3u8")):
+        raise UsageError("--per-genre writes playlists into a folder", hint="-o playlists, and no other --format")
+    if relative and output is None:
+        raise UsageError("--relative to what?", hint="-o names the playlist's file")
+    kind = "m3u8" if per_genre else writing.format_of(format, output)
+    if relative and kind != "m3u8":
+        raise UsageError("--relative is about playlists", hint="-o playlist.m3u8")
+    with room.open(library) as mine:
+        rows = room.query(mine, query or [], model=model, order=order)
+        if per_genre:
+            counts = writing.per_genre(rows, output, relative=relative)
+            words = ", ".join(f"{genre} {count}" for genre, count in counts.items()) or "no song has a genre"
+            print(f"{len(counts)} playlists in {output}: {words}", file=sys.stderr)
+        elif output is None:
+            if kind == "parquet" and sys.stdout.isatty():
+                raise UsageError("Parquet is nothing for a terminal", hint="-o songs.parquet")
+            writing.WRITERS[kind](rows, sys.stdout.buffer)
+        else:
+            count = writing.to_file(rows, output, kind, relative=relative)
+            print(f"{count} files written to {output}", file=sys.stderr)
+
+
+@app.command(epilog="Example: tonearm library forget is:missing")
+def forget(
+    query: Query = None,
+    of_model: Annotated[
+        str | None, typer.Option("--model", metavar="M", help="Instead: all predictions of this model.")
+    ] = None,
+    library: File = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Take files out of the library, or a model's predictions. The music itself is not touched."""
+    from tonearm import library as room
+    from tonearm.errors import UsageError
+
+    if of_model is not None and query:
+        raise UsageError("either files or the predictions of a model", hint="tonearm library forget is:missing")
+    with room.open(library, write=True) as mine:
+        if of_model is not None:
+            count, what = room.forget_model(mine, of_model), "predictions"
+        else:
+            count, what = room.forget(mine, query or []), "files"
+    if as_json:
+        _print_json(forgotten=count)
+    else:
+        print(f"{count} {what} forgotten", file=sys.stderr)
+
+
+def _print_json(**values: Any) -> None:
+    # ASCII only: names that are not UTF-8 come through as escapes and can be read back to the same bytes.
+    print(json.dumps(values))
+
+
+def _line(row: dict[str, Any]) -> str:
+    """A file for people: what it is, what the tags say, and the name last, because names are of any length."""
+    from tonearm.cli._sounds import shown
+
+    if row["error"]:
+        said = f"failed: {row['error']['code']}"
+    elif not row["genres"]:
+        said = "no music" if row["model"] else "not heard"
+    else:
+        best = row["genres"][0]
+        said = f"{'' if row['sure'] else 'not sure: '}{best['genre']} {100 * best['probability']:.0f} %"
+    tagged = shown(", ".join(row["tagged"])) or "–"
+    gone = "  (missing)" if row["missing"] else ""
+    return f"{said:<30}  {tagged:<24}  {_short(row['path'])}{gone}"
+
+
+def _short(path: str) -> str:
+    from tonearm.cli._sounds import short
+
+    return short(path)
+
+
+def _bytes(size: int) -> str:
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _clock(seconds: float | None) -> str:
+    return "  –:––" if seconds is None else f"{int(seconds) // 60:3d}:{int(seconds) % 60:02d}"
+
+
+def _show_stats(told: dict[str, Any]) -> None:
+    from tonearm.cli._sounds import shown
+
+    hours = told["seconds"] / 3600
+    print(f"{told['files']} files, {_bytes(told['size'])}, {hours:.1f} hours; library of {_bytes(told['bytes'])}")
+    rest = [(told["missing"], "missing"), (told["failed"], "failed"), (told["pending"], "not looked at yet")]
+    if any(count for count, _ in rest):
+        print("  " + ", ".join(f"{count} {what}" for count, what in rest if count))
+    if told["model"]:
+        print(f"\nHeard by {told['model']}: {told['predicted']}, sure of {told['sure']}")
+        for genre, row in told["genres"].items():
+            print(f"  {genre:<24} {row['files']:>7}   sure {row['sure']:>7}")
+    compared = told["agree"] + told["disagree"]
+    if compared:
+        print(f"\nTags and model agree on {told['agree']} of {compared} files that both are sure of")
+    if told["tags"]:
+        print(f"\nGenres in tags ({told['untagged']} files have none)")
+        for tag, count in list(told["tags"].items())[:20]:
+            print(f"  {shown(tag):<24} {count:>7}")
+    if told["errors"]:
+        print("\nFailed: " + ", ".join(f"{count} {code}" for code, count in told["errors"].items()))

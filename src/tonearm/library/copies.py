@@ -1,0 +1,106 @@
+"""Which files are the same sound (by hash), and which the same recording in another encoding (by fingerprint)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tonearm.library.listing import batches
+from tonearm.library.store import Library
+
+# Lengths this close are one version of a recording; of a radio edit and an album version the beginnings are the same.
+CLOSE_SECONDS, CLOSE_SHARE = 3.0, 0.02
+
+
+def recordings(library: Library) -> dict[int, int]:
+    """For each sound that is a copy of another: the smallest number among all that are copies of each other."""
+    parent: dict[int, int] = {}
+
+    def root(of: int) -> int:
+        while parent.setdefault(of, of) != of:
+            parent[of] = parent[parent[of]]
+            of = parent[of]
+        return of
+
+    for a, b in library.read("SELECT a, b FROM copies"):
+        low, high = sorted((root(a), root(b)))
+        parent[high] = low
+    return {content: root(content) for content in parent}
+
+
+def duplicates(library: Library) -> list[dict[str, Any]]:
+    """Sets of files that are one, the largest waste first: `kind` exact, near or same-recording, as in the audit.
+
+    `paths` of one file on the disk (links to it) count once.
+    """
+    groups: dict[int, list[int]] = {}
+    for content, recording in recordings(library).items():
+        groups.setdefault(recording, []).append(content)
+    found = []
+    alone = library.read(
+        "SELECT content_id FROM files WHERE content_id IS NOT NULL AND missing_at IS NULL "
+        "GROUP BY content_id HAVING count(*) > 1"
+    )
+    grouped = {content for contents in groups.values() for content in contents}
+    sets = [*groups.values(), *([content] for (content,) in alone if content not in grouped)]
+    for some in batches(sets, 200):
+        files = _files(library, [content for contents in some for content in contents])
+        for contents in some:
+            group = _group(library, contents, [file for content in contents for file in files.get(content, ())])
+            found += [group] if group else []
+    return sorted(found, key=lambda group: (-group["wasted_bytes"], group["files"][0]["path"]))
+
+
+def _files(library: Library, contents: list[int]) -> dict[int, list[dict[str, Any]]]:
+    sql = (
+        "SELECT f.content_id, f.id, f.path, f.size, c.seconds, f.device, f.inode FROM files f "
+        f"JOIN contents c ON c.id = f.content_id WHERE f.content_id IN ({','.join('?' * len(contents))}) "
+        "AND f.missing_at IS NULL ORDER BY f.path"
+    )
+    found: dict[int, list[dict[str, Any]]] = {}
+    seen: set[tuple[int, int]] = set()
+    for content, id_, path, size, seconds, device, inode in library.read(sql, contents):
+        if inode and (device, inode) in seen:
+            continue  # another name of the same file: deleting it would free nothing
+        seen.add((device, inode))
+        file = {"id": id_, "path": path, "size": size, "seconds": seconds, "content": content}
+        found.setdefault(content, []).append(file)
+    return found
+
+
+def _group(library: Library, contents: list[int], files: list[dict[str, Any]]) -> dict[str, Any] | None:
+    if len(files) < 2:
+        return None
+    distinct = {file["content"] for file in files}
+    lengths = [file["seconds"] for file in files if file["seconds"] is not None]
+    share = None
+    kind = "exact"
+    if len(distinct) > 1:
+        close = max(lengths, default=0) - min(lengths, default=0) <= max(
+            CLOSE_SECONDS, CLOSE_SHARE * max(lengths, default=0)
+        )
+        kind = "near" if close else "same-recording"
+        marks = ",".join("?" * len(distinct))
+        sql = f"SELECT min(share) FROM copies WHERE a IN ({marks}) AND b IN ({marks})"
+        share = library.read(sql, [*distinct, *distinct])[0][0]
+    largest = max(file["size"] or 0 for file in files)
+    return {
+        "kind": kind,
+        "share": None if share is None else round(share, 3),
+        "wasted_bytes": sum(file["size"] or 0 for file in files) - largest,
+        "files": files,
+    }
+
+
+def show_content(groups: Iterable[dict[str, Any]], library: Library) -> list[dict[str, Any]]:
+    """The same groups with each sound's hash in place of its number, which means something to other programs."""
+    groups = list(groups)
+    contents = list({file["content"] for group in groups for file in group["files"]})
+    hashes: dict[int, str] = {}
+    for some in batches(contents, 500):
+        sql = f"SELECT id, hash FROM contents WHERE id IN ({','.join('?' * len(some))})"
+        hashes |= {id_: digest.hex() for id_, digest in library.read(sql, some)}
+    return [
+        {**group, "files": [{**file, "content": hashes[file["content"]]} for file in group["files"]]}
+        for group in groups
+    ]

@@ -1,0 +1,43 @@
+"""Files that the library shall know nothing of any more. The files themselves are not touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from tonearm.errors import UsageError
+from tonearm.library import language, rows
+from tonearm.library.listing import batches, below
+from tonearm.library.store import Library, raw
+
+
+def forget(library: Library, query: str | Iterable[str], *, model: str | None = None) -> int:
+    """Take the files that a query finds out of the library, and what is known of sounds that none has any more."""
+    if not language.parse(query):
+        raise UsageError("what should be forgotten?", hint="tonearm library forget is:missing")
+    ids = [row["id"] for row in rows.query(library, query, model=model)]
+    for some in batches(ids, 500):
+        library.write_many("DELETE FROM files WHERE id = ?", [(id_,) for id_ in some])
+    _sweep(library)
+    return len(ids)
+
+
+def forget_model(library: Library, model: str) -> int:
+    """Take the predictions of a model out of the library; returns how many they were."""
+    chosen = rows.model_of(library, model)
+    (count,) = library.read("SELECT count(*) FROM predictions WHERE model_id = ?", (chosen.id,))[0]
+    with library.write() as connection:
+        connection.execute("DELETE FROM models WHERE id = ?", (chosen.id,))
+    return count
+
+
+def _sweep(library: Library) -> None:
+    orphans = library.read("SELECT id FROM contents c WHERE NOT EXISTS (SELECT 1 FROM files WHERE content_id = c.id)")
+    for some in batches(orphans, 500):
+        library.write_many("DELETE FROM contents WHERE id = ?", some)
+    for (root,) in library.read("SELECT path FROM roots"):
+        where, values = below([root])
+        # A folder that is gone and of which nothing is left is not scanned again either.
+        if not os.path.isdir(root) and not library.one(f"SELECT 1 FROM files WHERE {where} LIMIT 1", values):
+            with library.write() as connection:
+                connection.execute("DELETE FROM roots WHERE path = CAST(? AS TEXT)", (raw(root),))
