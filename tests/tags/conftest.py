@@ -6,10 +6,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import mutagen
 import numpy as np
 import pytest
 import soundfile
-from tag_files import RATE, decorate, encode
+from tag_files import RATE, band, decorate, encode
 
 # The tiny model whose answers can be worked out by hand.
 sys.path.append(str(Path(__file__).parents[1] / "runtime"))
@@ -63,6 +64,32 @@ def music(song):
         return path
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def model_path(tmp_path_factory):
+    pytest.importorskip("onnx", reason="onnx, which makes the tests' model, is not installed")
+    from tiny_model import write_tiny
+
+    return write_tiny(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture
+def collection(tmp_path):
+    """A song of each kind in another format, one that has a genre, one that is broken, one that is silent."""
+    folder = tmp_path / "müsic 🎶"
+    folder.mkdir()
+    for name, kind in (("a.flac", "bass"), ("b.mp3", "treble"), ("c.ogg", "middle"), ("tagged.flac", "bass")):
+        soundfile.write(folder / name, band(kind), 22050)
+    file = mutagen.File(folder / "tagged.flac")
+    file["genre"] = ["Zydeco"]
+    file.save()
+    (folder / "broken.mp3").write_bytes(b"no music" * 100)
+    # Tags that can be read around sound that cannot.
+    whole = (folder / "a.flac").read_bytes()
+    (folder / "hollow.flac").write_bytes(whole[: whole.index(b"\xff\xf8")] + b"\xff\xf8" + bytes(3000))
+    soundfile.write(folder / "silent.wav", np.zeros(22050 * 7, np.float32), 22050)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-import mutagen
-import numpy as np
 import pytest
-import soundfile
 from tag_files import sha
 
 from tonearm import tags
@@ -17,46 +14,6 @@ from tonearm.errors import UsageError
 from tonearm.runtime import Model
 
 pytest.importorskip("onnx")
-
-# The tiny model hears which third of 24 mel bands is the loudest.
-BANDS = {"bass": (60, 400), "middle": (1500, 2500), "treble": (6000, 10000)}
-
-
-def sound(kind: str, seconds: float = 7.0, rate: int = 22050) -> np.ndarray:
-    """Noise in one band, a little everywhere."""
-    random = np.random.default_rng(8)
-    n = int(seconds * rate)
-    spectrum = np.fft.rfft(random.standard_normal(n))
-    hz = np.fft.rfftfreq(n, 1 / rate)
-    low, high = BANDS[kind]
-    spectrum[(hz < low) | (hz > high)] *= 0.02
-    samples = np.fft.irfft(spectrum, n)
-    return (samples / np.abs(samples).max() * 0.5).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def model_path(tmp_path_factory):
-    from tiny_model import write_tiny
-
-    return write_tiny(tmp_path_factory.mktemp("model") / "tiny.onnx")
-
-
-@pytest.fixture
-def collection(tmp_path):
-    """A song of each kind in another format, one that has a genre, one that is broken, one that is silent."""
-    folder = tmp_path / "müsic 🎶"
-    folder.mkdir()
-    for name, kind in (("a.flac", "bass"), ("b.mp3", "treble"), ("c.ogg", "middle"), ("tagged.flac", "bass")):
-        soundfile.write(folder / name, sound(kind), 22050)
-    file = mutagen.File(folder / "tagged.flac")
-    file["genre"] = ["Zydeco"]
-    file.save()
-    (folder / "broken.mp3").write_bytes(b"no music" * 100)
-    # Tags that can be read around sound that cannot.
-    whole = (folder / "a.flac").read_bytes()
-    (folder / "hollow.flac").write_bytes(whole[: whole.index(b"\xff\xf8")] + b"\xff\xf8" + bytes(3000))
-    soundfile.write(folder / "silent.wav", np.zeros(22050 * 7, np.float32), 22050)
-    return folder
 
 
 def outcome(plan):

@@ -31,12 +31,16 @@ ROWS = 500  # of a table for people; the plan's file has them all
 
 @app.command(
     epilog="Examples: tonearm tag plan ~/Music -o plan.json · "
+    "tonearm tag plan genre:jazz is:untagged -o plan.json · "
     "tonearm predict ~/Music --json | tonearm tag plan --from - -o plan.json",
 )
 def plan(
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="Files and folders. With --from: only these of the predicted ones."),
+        typer.Argument(
+            metavar="[FILE|FOLDER|QUERY]…",
+            help="Files and folders to listen to; or what to find in the library, such as genre:jazz is:untagged.",
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the plan goes.", metavar="PLAN")] = None,
     model: Annotated[
@@ -64,34 +68,39 @@ def plan(
             "--from", help="Predictions that are there: JSON Lines of `tonearm predict --json`, a CSV, or - for stdin."
         ),
     ] = None,
+    library: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take predictions from this library of `tonearm scan`, listen to nothing.",
+            metavar="FILE",
+            show_default="tonearm's own, for a query",
+        ),
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that listen; a core each unless given.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what would change, file by file, and keep it as a plan. No music file is touched."""
     from tonearm import tags
-    from tonearm.engines.local import default_workers
     from tonearm.errors import UsageError
+    from tonearm.tags.from_library import is_query
 
     if output is None:
         raise UsageError("where should the plan go?", hint="-o plan.json")
-    if source is not None and model is not None:
-        raise UsageError("--from brings predictions, so there is nothing for --model to do")
-    if source is None and not files:
-        raise UsageError("what should be planned for?", hint="name files or folders, or --from predictions.jsonl")
+    asks = is_query(files)
+    if source is not None and (model is not None or library is not None or asks):
+        raise UsageError("--from brings predictions, so there is nothing for --model, --library or a query to do")
+    if source is None and library is None and not files:
+        raise UsageError("what should be planned for?", hint="name files, folders or a query, or --from predictions")
+    settings: dict[str, Any] = {
+        "policy": policy, "threshold": threshold, "max_genres": most, "names": names, "unsure": unsure,
+    }  # fmt: skip
     with _progress("listening" if source is None else "reading", as_json) as progress:
-        made = tags.plan(
-            source,
-            files or None,
-            model=model,
-            workers=workers or default_workers(),
-            timeout_seconds=TIMEOUT_SECONDS,
-            policy=policy,
-            threshold=threshold,
-            max_genres=most,
-            names=names,
-            unsure=unsure,
-            progress=progress,
-        )
+        if library is not None or asks:
+            made = _from_library(library, files or [], asks, model, settings, progress)
+        elif source is not None:
+            made = tags.plan(source, files or None, progress=progress, **settings)
+        else:
+            made = _heard(files, model, workers, settings, progress)
     made.save(output)
     for warning in made.warnings:
         print(f"tonearm: {warning}", file=sys.stderr)
@@ -110,6 +119,30 @@ def plan(
         rest = f"; {len(reasons)} stay as they are ({why})" if reasons else ""
         print(f"{_files(len(made.entries))} would change{rest}. Plan: {output}", file=sys.stderr)
     raise typer.Exit(1 if made.skipped else 0)
+
+
+def _heard(files: list[str] | None, model: str | None, workers: int | None, settings: dict, progress: Any) -> Any:
+    from tonearm import tags
+    from tonearm.engines.local import default_workers
+
+    return tags.plan(
+        files=files, model=model, workers=workers or default_workers(), timeout_seconds=TIMEOUT_SECONDS,
+        progress=progress, **settings,
+    )  # fmt: skip
+
+
+def _from_library(
+    path: Path | None, words: list[str], asks: bool, model: str | None, settings: dict, progress: Any
+) -> Any:
+    """A plan from what a library knows: of a query's files, of the files named, or of all."""
+    from tonearm import library, tags
+    from tonearm.tags import from_library
+
+    with library.open(path) as mine:
+        found = from_library.predictions(mine, words if asks else "", model=model, threshold=settings["threshold"])
+        made = tags.plan(found, None if asks or not words else words, progress=progress, **settings)
+    made.settings["library"] = str(mine.path)
+    return made
 
 
 @app.command(epilog="Example: tonearm tag apply plan.json")

@@ -62,7 +62,7 @@ def of_model(found: Any, genres: Iterable[str], threshold: float) -> Prediction:
     if not found.genres:
         return Prediction(found.path, [], found.sure)
     pairs = zip(genres, (float(p) for p in found.probabilities), strict=True)
-    return Prediction(found.path, _best_first(list(pairs)), found.sure, None, None if found.warnings else threshold)
+    return Prediction(found.path, best_first(list(pairs)), found.sure, None, None if found.warnings else threshold)
 
 
 def _text(source: str | os.PathLike) -> tuple[str, str]:
@@ -102,7 +102,7 @@ def _from_dict(row: Any, where: str) -> Prediction:
     if error is not None:
         error = error if isinstance(error, dict) else {"code": "failed", "message": str(error)}
     sure = row.get("sure")
-    return Prediction(row["path"], _best_first(genres), sure if isinstance(sure, bool) else None, error)
+    return Prediction(row["path"], best_first(genres), sure if isinstance(sure, bool) else None, error)
 
 
 def _csv(text: str, name: str) -> Iterator[Prediction]:
@@ -120,7 +120,7 @@ def _csv(text: str, name: str) -> Iterator[Prediction]:
         if (row["genre"] or "").strip():
             genres.append((_clean(row["genre"], where), _probability(row.get("probability") or None, where)))
     for path, genres in found.items():
-        yield Prediction(path, _best_first(genres))
+        yield Prediction(path, best_first(genres))
 
 
 def _clean(genre: Any, where: str) -> str:
@@ -146,7 +146,8 @@ def _probability(value: Any, where: str) -> float | None:
     return number
 
 
-def _best_first(genres: list[tuple[str, float | None]]) -> list[tuple[str, float | None]]:
+def best_first(genres: list[tuple[str, float | None]]) -> list[tuple[str, float | None]]:
+    """Likeliest first; those without a probability, which somebody just said, before all."""
     return sorted(genres, key=lambda pair: -1.0 if pair[1] is None else -pair[1])
 
 
@@ -202,7 +203,7 @@ def renamed(genres: list[tuple[str, float | None]], names: Names) -> list[tuple[
                 merged[name] = probability if name not in merged else None
             else:
                 merged[name] = min(1.0, known + probability) if exclusive else max(known, probability)
-    return _best_first(list(merged.items()))
+    return best_first(list(merged.items()))
 
 
 def unknown_keys(names: Names, known: Iterable[str], who: str) -> list[str]:
