@@ -68,11 +68,14 @@ def table_pack(folder: Path, *, n: int = 72, noise: float = 0.5, seed: int = 0, 
     for i in range(n):
         values[i, i % 3] += 3 / noise
     told = columns(n)
-    if broken:
-        values[np.array(told["split"]) == broken] = np.nan
     names = features.create("statistics", table="gtzan").columns()
     feature = {"kind": "table", "columns": names}
-    return write_pack(folder, values, told, feature=feature, further={"columns": names})
+    pack = write_pack(folder, values, told, feature=feature, further={"columns": names})
+    if broken:
+        stored = np.load(folder / "features.npy", mmap_mode="r+")
+        stored[np.array(told["split"]) == broken] = np.nan
+        stored.flush()
+    return pack
 
 
 def mel_pack(folder: Path, *, n: int = 54, bands: int = 32, frames: int = 40, seed: int = 0) -> Pack:

@@ -31,11 +31,15 @@ class Job:
     report: Callable[[dict[str, float]], None] = lambda row: None
     accelerator: str = "auto"
     threads: int = 1
+    hold_back: bool = False
 
     @property
     def fit_parts(self) -> tuple[str, ...]:
-        """What a model that chooses nothing learns from: a part held back for choosing would be lost to it."""
-        return ("train", "select") if "select" in self.parts else ("train",)
+        """What a model that chooses nothing learns from: a part held back for choosing would be lost to it.
+
+        With `hold_back` it is held back even so: where models of more and fewer tracks are compared.
+        """
+        return ("train", "select") if "select" in self.parts and not self.hold_back else ("train",)
 
 
 @dataclass(frozen=True)

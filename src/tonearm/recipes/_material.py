@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -56,20 +56,22 @@ class Material:
 
 
 def open_material(
-    recipe: Recipe, data: str | os.PathLike, *, adapt: bool = False, quiet: bool = False, workers: int | None = None
-) -> Material:
+    recipe: Recipe, data: str | os.PathLike, *, adapt: bool = False, quiet: bool = False, workers: int | None = None,
+    only: Collection[str] | None = None,
+) -> Material:  # fmt: skip
     """What `recipe` learns from in `data`: a pack, or a dataset of audio of which its feature is computed first.
 
-    What does not fit is an error that names every difference, or, with `adapt`, the nearest that can be had.
+    What does not fit is an error that names every difference, or, with `adapt`, the nearest that can be had. Of `only`
+    some tracks, by id, the rows of the others are not read at all.
     """
     from tonearm.recipes._audio import pack_of_audio
     from tonearm.recipes._fits import fitted
 
     folder = Path(os.path.expanduser(os.fspath(data)))
     if (folder / "pack.json").is_file():
-        return fitted(recipe, from_pack(open_pack(folder)), adapt=adapt)
+        return fitted(recipe, _some(from_pack(open_pack(folder)), only), adapt=adapt)
     pack, short, note = pack_of_audio(recipe, os.fspath(data), adapt=adapt, quiet=quiet, workers=workers)
-    material = replace(from_pack(pack), source=os.fspath(data)).noted(short, note)
+    material = replace(_some(from_pack(pack), only), source=os.fspath(data)).noted(short, note)
     return fitted(recipe, material, adapt=adapt or bool(note))
 
 
@@ -99,6 +101,13 @@ def from_pack(pack: Pack) -> Material:
         hashes=dict(pack.meta.get("sha256", {})),
         source=os.path.abspath(pack.folder),
     )
+
+
+def _some(material: Material, only: Collection[str] | None) -> Material:
+    if only is None:
+        return material
+    rows = np.flatnonzero(np.isin(material.tracks, list(only)))
+    return replace(material, table=rows_of(material.table, rows), rows=material.rows[rows])
 
 
 def rows_of(table: TrackTable, rows: np.ndarray) -> TrackTable:

@@ -21,7 +21,7 @@ def repeat(folder: str | Path, out: str | Path, *, quiet: bool = False) -> dict[
         options = Options(
             split_file=str(folder / "split.json"), seed=about["seed"], adapt=given["adapt"], quick=about["quick"],
             leaky_on_purpose=given["leaky_on_purpose"], accelerator=given["accelerator"], threads=about["threads"],
-            resamples=given["resamples"], quiet=quiet,
+            resamples=given["resamples"], hold_back=given.get("hold_back", False), quiet=quiet,
         )  # fmt: skip
         source, hashes = data["source"], data["sha256"]
     except (KeyError, TypeError) as error:

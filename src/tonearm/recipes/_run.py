@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,17 @@ class Options:
     workers: int | None = None
     accelerator: str = "auto"
     resamples: int = 2000
+    hold_back: bool = False
 
 
-def run(recipe: Recipe, data: str, out: str | Path, options: Options, *, material: Material | None = None) -> Path:
-    """Train `recipe` on `data` and leave the run folder `out`. `material` saves opening it again for every seed."""
+def run(
+    recipe: Recipe, data: str, out: str | Path, options: Options, *, material: Material | None = None,
+    watch: Callable[[dict[str, float]], None] | None = None,
+) -> Path:  # fmt: skip
+    """Train `recipe` on `data` and leave the run folder `out`. `material` saves opening it again for every seed.
+
+    `watch` is called with the curves of each epoch; what it raises ends the training, as code "pruned" if it says so.
+    """
     out = Path(out)
     if options.quick:
         recipe = quicker(recipe)
@@ -70,8 +77,8 @@ def run(recipe: Recipe, data: str, out: str | Path, options: Options, *, materia
     try:
         parts = _positions(material, split)
         job = _fit.Job(
-            recipe, material, parts, _splits.choosing_part(split), frames, options.seed, out, progress.epoch,
-            options.accelerator, threads,
+            recipe, material, parts, _splits.choosing_part(split), frames, options.seed, out,
+            _both(progress.epoch, watch), options.accelerator, threads, options.hold_back,
         )  # fmt: skip
         fitted = _fit.fit(job)
         _leave(out, job, fitted, split, options)
@@ -80,7 +87,11 @@ def run(recipe: Recipe, data: str, out: str | Path, options: Options, *, materia
         raise
     except TonearmError as error:
         told = {"code": error.code, "message": error.message}
-        runs.write_json(out / "run.json", {**about, "status": "failed", "error": told})
+        status = "failed"
+        if error.code == "pruned":
+            status = "pruned"
+            shutil.rmtree(out / "checkpoint", ignore_errors=True)  # nobody goes on with it
+        runs.write_json(out / "run.json", {**about, "status": status, "error": told})
         raise
     finally:
         progress.close()
@@ -96,6 +107,14 @@ def run(recipe: Recipe, data: str, out: str | Path, options: Options, *, materia
     runs.write_json(out / "run.json", {**about, "status": "finished"})
     shutil.rmtree(out / "checkpoint", ignore_errors=True)
     return out
+
+
+def _both(report: Callable, watch: Callable | None) -> Callable:
+    def called(row: dict[str, float]) -> None:
+        report(row)
+        watch(row)
+
+    return called if watch else report
 
 
 def split_of(recipe: Recipe, material: Material, options: Options) -> tuple[Material, Split, list]:
@@ -153,7 +172,7 @@ def _about(recipe: Recipe, material: Material, split: Split, leaks: list, option
     """What decides the numbers of a run, and where they come from."""
     return {
         "recipe": recipe.name,
-        "key": _key(recipe.config(), material.hashes, split.hash, options.seed, material.adapted),
+        "key": _key(recipe.config(), material.hashes, split.hash, options.seed, material.adapted, options.hold_back),
         "seed": options.seed,
         "fold": options.fold,
         "quick": options.quick,
@@ -181,7 +200,7 @@ def _about(recipe: Recipe, material: Material, split: Split, leaks: list, option
         "options": {
             key: value
             for key, value in asdict(options).items()
-            if key in ("adapt", "leaky_on_purpose", "accelerator", "resamples")
+            if key in ("adapt", "leaky_on_purpose", "accelerator", "resamples", "hold_back")
         },
     }
 
@@ -190,10 +209,14 @@ def _about(recipe: Recipe, material: Material, split: Split, leaks: list, option
 _DECIDING = ("name", "feature", "vector", "clip", "model", "untrained", "deep", "stages", "training")
 
 
-def _key(config: Mapping[str, Any], hashes: Mapping[str, str], split: str, seed: int, adapted: Sequence[str]) -> str:
+def _key(
+    config: Mapping[str, Any], hashes: Mapping[str, str], split: str, seed: int, adapted: Sequence[str],
+    hold_back: bool = False,
+) -> str:  # fmt: skip
     """Equal for runs that give equal numbers on one machine."""
     deciding = {name: config.get(name) for name in _DECIDING}
-    text = json.dumps([deciding, dict(hashes), split, seed, list(adapted)], sort_keys=True, default=str)
+    further = ["hold back"] if hold_back else []
+    text = json.dumps([deciding, dict(hashes), split, seed, list(adapted), *further], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -203,7 +226,8 @@ def _key_of(out: Path, run: Mapping[str, Any]) -> str | None:
 
     try:
         config = yaml.safe_load((out / "recipe.yaml").read_text(encoding="utf-8"))
-        return _key(config, run["data"]["sha256"], run["split"]["hash"], run["seed"], run["adapted"])
+        held = run["options"].get("hold_back", False)
+        return _key(config, run["data"]["sha256"], run["split"]["hash"], run["seed"], run["adapted"], held)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return None
 
@@ -214,7 +238,7 @@ def _is_done(out: Path, about: dict[str, Any]) -> bool:
             raise UsageError(f"{out}: there is something else under this name", hint="name another folder with -o")
         return False
     there = runs.read_json(out / "run.json")
-    if there.get("status") == "failed" and not (out / "checkpoint").exists():
+    if there.get("status") in ("failed", "pruned") and not (out / "checkpoint").exists():
         return False  # nothing was learnt: the corrected command may have the folder
     if about["key"] not in (there.get("key"), _key_of(out, there)):
         raise UsageError(

@@ -66,7 +66,8 @@ class Recipe(Section):
 
     `deep` is a classical model on what the net embeds; `untrained` leaves the net as chance made it. `stages` are
     changes of the model for trainings one after the other, each with the weights of the one before as `start`.
-    `published` is the protocol of the claim; `quick` what `--quick` changes beside the number of epochs.
+    `published` is the protocol of the claim; `quick` what `--quick` changes beside the number of epochs; `search` what
+    `tonearm tune` may change, by dotted path: a list of values, or low and high with log or step.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Recipe(Section):
     stages: tuple[Mapping[str, Any], ...] = ()
     training: Mapping[str, Any] = {}
     quick: Mapping[str, Any] = {}
+    search: Mapping[str, Any] = {}
 
     def config(self) -> dict[str, Any]:
         """Everything, as plain data; `from_config` reads it back."""
@@ -117,6 +119,7 @@ def from_config(config: Mapping[str, Any], *, where: str = "") -> Recipe:
         if key not in PROTOCOL_KEYS:
             raise unknown_name(f"key in {where}: published:", key, PROTOCOL_KEYS)
     _check_training(recipe, where)
+    _check_search(recipe, where)
     return recipe
 
 
@@ -126,6 +129,20 @@ def _check_training(recipe: Recipe, where: str) -> None:
     for key in recipe.training:
         if key not in TRAINING_KEYS:
             raise unknown_name(f"key in {where}: training:", key, TRAINING_KEYS)
+
+
+def _check_search(recipe: Recipe, where: str) -> None:
+    if not recipe.search:
+        return
+    from tonearm.recipes._search import spaces
+    from tonearm.recipes._settings import TRAINING_KEYS
+
+    spaces(recipe.search, where)
+    fields = {"training": TRAINING_KEYS, "clip": Clip.model_fields, "vector": Vector.model_fields}
+    for path in recipe.search:
+        section, _, key = path.partition(".")
+        if section in fields and key not in fields[section]:
+            raise unknown_name(f"key in {where}: search: {section}.", key, fields[section])
 
 
 def _told(error: ValidationError, where: str) -> UsageError:
