@@ -70,18 +70,21 @@ def _songs(library: Any, problems: hearing.Problems) -> list[Song]:
         if code:
             problems.append({"path": path, "code": code, "message": message or ""})
         elif content is not None:
+            named = tuple(genre for genre in genres.split("\n") if genre)
             recording = f"recording {same.get(content, content)}"
-            songs.append(Song(path=path, genres=tuple(genres.split("\n")), artist=artist or "", sound=recording))
+            songs.append(Song(path=path, genres=named, artist=artist or "", sound=recording))
     return songs
 
 
 def _vectors(library: Any, ear: Any) -> dict[str, np.ndarray]:
     """What a scan with this very model kept, float32 by path; nothing where it was another one."""
-    from tonearm.runtime import personal
+    from tonearm.runtime import personal, statistics
 
     found: dict[str, list[np.ndarray]] = {}
-    inputs = personal.inputs_of(ear)
-    for kind in inputs:
+    kinds = [statistics.VERSION if name == "statistics" else name for name in personal.inputs_of(ear)]
+    if len(kinds) > 1 and personal.span_of(ear) != 255:
+        return {}  # a scan takes the statistics of features of one byte a value
+    for kind in kinds:
         rows = library.read(
             "SELECT f.path, v.vector FROM vectors v JOIN models m ON m.id = v.model_id "
             "JOIN files f ON f.content_id = v.content_id WHERE m.name = ? AND m.version = ? AND v.kind = ? "
@@ -90,7 +93,7 @@ def _vectors(library: Any, ear: Any) -> dict[str, np.ndarray]:
         )
         for path, vector in rows:
             found.setdefault(path, []).append(np.frombuffer(vector, "<f2").astype(np.float32))
-    return {path: np.concatenate(parts) for path, parts in found.items() if len(parts) == len(inputs)}
+    return {path: np.concatenate(parts) for path, parts in found.items() if len(parts) == len(kinds)}
 
 
 def _heard(

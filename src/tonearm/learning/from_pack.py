@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tonearm.learning.learn import Gathered, Options, Progress
 
 BLOCK = 256
-# What two configs of one feature may differ in: how many frames there are in all.
-_FREE = ("frames", "frame_divisor", "clip_seconds")
 
 
 def gather(folder: Path, ear: Any, options: Options, say: Progress) -> Gathered:
@@ -44,24 +42,39 @@ def gather(folder: Path, ear: Any, options: Options, say: Progress) -> Gathered:
     known = any(track.artist for track in tracks)
     notes = [] if known else ["the pack names no artists: each track counts as an artist of its own"]
     unlabelled = [row.id for row in rows if not row.genre]
-    return Gathered(Labelled(tracks, unlabelled, "table", notes, "artists" if known else "songs"), vectors, [])
+    notes += _known_before(pack, ear)
+    labelled = Labelled(tracks, unlabelled, "table", notes, "artists" if known else "songs")
+    return Gathered(labelled, vectors, [], data=pack.name)
 
 
 def _check(pack: Pack, folder: Path, ear: Any) -> None:
     """The same numbers, or none: a head learnt on another feature would answer nonsense about sound."""
-    from tonearm.features import from_config
+    from tonearm.evaluation.matching import feature_differences
+    from tonearm.evaluation.predictor import feature_of
     from tonearm.runtime import Model
 
     if not isinstance(ear, Model):
         raise UsageError(f"{folder}: an encoder hears sound, not the rows of a pack", hint="name a folder of music")
-    from tonearm.runtime._model import NATIVE_RATE
-
-    wanted, there = ear.feature.config(), from_config(pack.feature_config).config()
-    there["sample_rate"] = there.get("sample_rate") or NATIVE_RATE
-    differ = [key for key in {*wanted, *there} if key not in _FREE and wanted.get(key) != there.get(key)]
-    if differ:
-        told = "; ".join(f"{key}: {there.get(key)}, not {wanted.get(key)}" for key in sorted(differ))
-        raise UsageError(f"{folder}: it does not hold the feature of the model {ear.name} ({told})")
+    differ = feature_differences(feature_of(ear.info["feature"]), feature_of(pack.feature_config))
     if str(pack.features.dtype) != ear.info["stored"]["dtype"]:
-        stored = ear.info["stored"]["dtype"]
-        raise UsageError(f"{folder}: its values are {pack.features.dtype}, the model {ear.name} wants {stored}")
+        differ.append(f"its values are {pack.features.dtype}, not {ear.info['stored']['dtype']}")
+    if differ:
+        raise UsageError(
+            f"{folder} is not what {ear.name} hears: {'; '.join(differ)}",
+            hint=f"tonearm pack build … makes such a pack; `tonearm models {ear.name}` says what it hears",
+        )
+
+
+def _family(name: str) -> str:
+    """ "gtzan" and "gtzan-mel" are one dataset."""
+    return name.lower().replace("_", "-").split("-")[0].split(":")[0].split("?")[0]
+
+
+def _known_before(pack: Pack, ear: Any) -> list[str]:
+    """What hears may have learnt from the very tracks: then the figures say little of other music."""
+    data = (ear.info.get("training") or {}).get("data") or ()
+    names = [data] if isinstance(data, (str, dict)) else list(data)
+    told = {str(some.get("name", "")) if isinstance(some, dict) else str(some) for some in names}
+    if _family(pack.name) in {_family(name) for name in told if name}:
+        return [f"{ear.name} itself was trained on {pack.name} or its like: these figures flatter"]
+    return []

@@ -42,11 +42,15 @@ class Options:
 
 @dataclass
 class Gathered:
-    """Tracks with their vectors, in one order, and everything to be said of how they were found."""
+    """Labelled tracks, vectors by track, and what could not be read or heard.
+
+    `data` names a dataset whose ids may stand in the model; names of one's own songs never do.
+    """
 
     labelled: Labelled
     vectors: dict[str, np.ndarray]
     problems: list[dict[str, str]]
+    data: str = ""
 
 
 def learn(
@@ -77,7 +81,7 @@ def learn(
     material = Material(chosen, np.stack([gathered.vectors[track.id] for track in chosen]).astype(np.float64))
     done = study(material, sure=options.sure, seed=options.seed, over=gathered.labelled.over, progress=progress)
     found = report(done, gathered, few, told, options)
-    about = describe(output, done, found, told)
+    about = describe(output, done, found, told, gathered.data)
     arrays = {"weights": done.head.weights, "bias": done.head.bias, "mean": done.head.mean,
               "deviation": done.head.deviation}  # fmt: skip
     personal.save(output, about, arrays, graph)
@@ -273,8 +277,8 @@ def _interval(found: Any) -> dict[str, Any]:
     return {"value": found.value, "interval": found.pair()}
 
 
-def describe(output: Path, done: Study, found: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
-    """What the model says about itself; no path and no name of a song is in it."""
+def describe(output: Path, done: Study, found: dict[str, Any], told: dict[str, Any], data: str) -> dict[str, Any]:
+    """What the model says about itself; no path and no name of one's own songs is in it."""
     from tonearm.runtime import statistics
 
     inputs = ["embedding"] if told["kind"] == "encoder" else ["embedding", "statistics"]
@@ -282,7 +286,8 @@ def describe(output: Path, done: Study, found: dict[str, Any], told: dict[str, A
         genre: {"recall": row["recall"], "recall_interval": row["recall_interval"], "n": row["n"]}
         for genre, row in found["per_genre"].items()
     }
-    figure = {"dataset": "your own music", "protocol": "artist", "split": found["split"], "part": "cross-validation",
+    known = {"data": data, "ids": done.material.table.ids.tolist()} if data else {}
+    figure = {"dataset": data or "own music", "protocol": "artist", "split": found["split"], "part": "cross-validation",
               **{key: found[key] for key in ("n", "accuracy", "interval", "interval_over", "seeds")},
               "per_genre": per_genre}  # fmt: skip
     return {
@@ -295,7 +300,7 @@ def describe(output: Path, done: Study, found: dict[str, Any], told: dict[str, A
         "ear": told,
         "figures": [figure],
         "training": {"songs": len(done.material), "labels": found["labels"], "strength": done.answers.strength,
-                     "seeds": found["seeds"]},
+                     "seeds": found["seeds"], **known},
         "card": {"made_by": "tonearm learn", "more_music": found["more_music"]["words"]},
         "licence": "that of whoever learnt it",
     }  # fmt: skip
