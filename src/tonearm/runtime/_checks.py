@@ -25,8 +25,8 @@ SHORT_SECONDS = 2.9
 
 # Frames that are looked at in all, long enough (0.19 s) to tell the partials of a tone from each other.
 FRAMES, FRAME_SECONDS = 48, 0.19
-# The spectra of nine in ten frames are at least so much like their mean (cosine): music 0.80 at most, 3 s of dense metal
-# 0.82; noise 0.846 and more, what stays as it is 0.958 and more.
+# The spectra of nine in ten frames are at least so much like their mean (cosine): music 0.80 at most, 3 s of dense
+# metal 0.82; noise 0.846 and more, what stays as it is 0.958 and more.
 STEADY, NOISE_STEADY = 0.93, 0.835
 # In small, over 16 bins, a spectrum is so flat in nine of ten frames: music 0.55 at most, 3 s of dense metal 0.557;
 # noise of any colour 0.557 and more. Theory says exp(-0.577) = 0.56 of one frame, so only both limits together decide.
