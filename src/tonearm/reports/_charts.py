@@ -162,7 +162,7 @@ def _cut(name: str, most: int) -> str:
 def reliability(title: str, bins: Sequence[tuple[float, float, int, float, float]]) -> Drawing:
     """Bars of accuracy over confidence from (low, high, n, confidence, accuracy) per bin, with the line of truth."""
     draw = Drawing(title)
-    axes = Axes(draw, 48, 20, WIDTH - 62, 200, (0, 1), (0, 1))
+    axes = Axes(draw, 48, 20, WIDTH - 70, 200, (0, 1), (0, 1))
     axes.frame(x_name="how sure the model is", y_name="how often it is right", x_words=_draw.percent,
                y_words=_draw.percent)  # fmt: skip
     most = max((n for _, _, n, _, _ in bins), default=1)
@@ -183,7 +183,7 @@ def coverage(title: str, share: np.ndarray, accuracy: np.ndarray, low: np.ndarra
     """Accuracy of the answers given against the share answered, with a band where it is likely to lie."""
     draw = Drawing(title)
     floor = max(0.0, float(np.floor(10 * low.min()) / 10))
-    axes = Axes(draw, 48, 20, WIDTH - 62, 200, (0, 1), (min(floor, 0.9), 1.0))
+    axes = Axes(draw, 48, 20, WIDTH - 70, 200, (0, 1), (min(floor, 0.9), 1.0))
     axes.frame(x_name="tracks that are answered", y_name="of these right", x_words=_draw.percent,
                y_words=_draw.percent)  # fmt: skip
     x = np.concatenate([share, share[::-1]])
