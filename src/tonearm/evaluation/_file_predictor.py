@@ -34,6 +34,10 @@ class FilePredictor:
         self.join = str(self.model.info.get("clips", {}).get("join", "log-mean"))
         self.temperature = float(self.model.info.get("temperature", 1.0))
 
+    @property
+    def plan(self) -> Any:
+        return self.model.plan
+
     def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
         return probabilities
 

@@ -153,13 +153,18 @@ class RunPredictor:
         names = self.hears.columns()
         return tuple(names) if names else None
 
-    def excerpts(self, waveform: Waveform) -> list[Waveform]:
-        """The stretches that are heard: all of a sound up to the length of a clip, else some spread over it."""
+    @property
+    def plan(self) -> Any:
+        """Which stretches are heard: all of a sound up to the length of a clip, else some spread over it."""
         from tonearm.runtime import _listen
 
         seconds = self.hears.clip_seconds or 30.0
-        plan = _listen.Plan(self.hears.sample_rate, EXCERPTS, seconds, seconds)
-        return _listen.listen(waveform, plan).excerpts
+        return _listen.Plan(self.hears.sample_rate, EXCERPTS, seconds, seconds)
+
+    def excerpts(self, waveform: Waveform) -> list[Waveform]:
+        from tonearm.runtime import _listen
+
+        return _listen.listen(waveform, self.plan).excerpts
 
     def stored(self, waveform: Waveform) -> np.ndarray:
         """The feature of one stretch as the run's pack stored it; fewer frames where it is shorter than a clip."""

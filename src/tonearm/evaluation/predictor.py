@@ -56,6 +56,8 @@ class Predictor(Protocol):
     temperature: float
     threshold: float | None
     training: Training
+    # Which stretches of a sound it hears: sample_rate, excerpts, clip_seconds, whole_seconds (runtime._listen.Plan).
+    plan: Any
 
     def on_pack(self, pack: Pack, rows: np.ndarray, *, change: Change | None = None) -> Answers:
         """What it says of rows of a pack of its feature; `change` is done to the stored values first."""
