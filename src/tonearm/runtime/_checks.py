@@ -98,7 +98,7 @@ def _flatness(spectra: np.ndarray, rate: int) -> np.ndarray:
     """Geometric over arithmetic mean within groups of bins, the median over the groups of each frame."""
     per_bin = rate / 2 / (spectra.shape[1] - 1)
     first = int(BAND_HZ[0] / per_bin)
-    count = int((BAND_HZ[1] - BAND_HZ[0]) / per_bin) // GROUP
+    count = int((min(BAND_HZ[1], rate / 2) - BAND_HZ[0]) / per_bin) // GROUP  # an encoder may want 8,000 Hz
     groups = spectra[:, first : first + count * GROUP].reshape(len(spectra), count, GROUP) + 1e-20
     levels = groups.mean(axis=2)
     flat = np.exp(np.log(groups).mean(axis=2)) / levels

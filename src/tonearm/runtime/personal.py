@@ -213,7 +213,7 @@ def _ear(path: Path, about: dict[str, Any], graph: bytes | None) -> Ear:
         raise ModelError(
             f"{path}: it was learnt on {name} {version or '?'}, installed is {name} {base.version}",
             hint=hint,
-            code="base",
+            code="other-base",
         )
     return base
 
