@@ -45,7 +45,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Judge a model: accuracy with its interval, per genre, how sure it may be, and what it knew before."""
+    """Judge a model: accuracy with its interval, per genre, how sure it may be, what it knew before."""
     from tonearm.evaluation.judge import WANTED, evaluate
 
     judged = evaluate(

@@ -34,7 +34,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON per file on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Show on which bands and seconds a prediction rests, and check that it does: as numbers, picture and sound."""
+    """Show on which bands and seconds a prediction rests, as numbers, picture and sound; and check it."""
     from tonearm.errors import TonearmError
     from tonearm.evaluation.explain import explain, summary
     from tonearm.evaluation.predictor import open_predictor

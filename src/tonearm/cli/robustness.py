@@ -30,7 +30,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """See what a model loses when music is softer, compressed, noisy or a little faster, and is the same music."""
+    """See what a model loses when music is compressed, noisy or a little faster: the horse test."""
     from tonearm.evaluation.robustness import robustness
 
     found = robustness(
