@@ -1,23 +1,10 @@
-"""The processor and its memory, set for training."""
+"""The memory of the process, set for training."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import sys
-
-import torch
-
-
-def all_cores() -> None:
-    """Let torch use every core that this process may use.
-
-    The command line starts with one thread, which is right for all that spreads its work over files.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if torch.get_num_threads() < cores:
-        torch.set_num_threads(cores)
 
 
 def keep_memory() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,16 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tonearm.errors import TonearmError
-from tonearm.training import _machine, checkpoint
+from tonearm.training import _machine
+from tonearm.training._rate import set_rate
+from tonearm.training._state import Outcome, State
 from tonearm.training.clips import Clips, Scale
 from tonearm.training.settings import Settings
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 Augment = Callable[[torch.Tensor, torch.Tensor, np.random.Generator], Batch]
-
-
-@dataclass
-class Outcome:
-    """What training leaves: the net with the best weights by validation, and a row per epoch."""
-
-    net: torch.nn.Module
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
-    stopped: str = ""
+Report = Callable[[dict[str, float]], None]
+Step = Callable[[int, int, float], None]
 
 
 def precision_of(settings: Settings, device: torch.device) -> str:
@@ -61,74 +55,127 @@ def fit(
     seed: int = 0,
     n_classes: int,
     augment: Augment | None = None,
-    report: Callable[[dict[str, float]], None] = lambda row: None,
+    report: Report = lambda row: None,
+    step: Step = lambda number, of, loss: None,
     accelerator: str = "auto",
     devices: int | str = 1,
+    machines: int = 1,
 ) -> Outcome:
-    """Train `net` on `train`, keep what is best on `valid`; go on where `folder` says an earlier run stopped."""
+    """Train `net` on `train`, keep what is best on `valid`; go on where `folder` says an earlier run stopped.
+
+    `report` is told a row after each epoch, `step` after each batch how far the epoch is.
+    """
     for part, clips in (("training", train), ("validation", valid)):
         if not len(clips):
             raise TonearmError(f"the {part} part is empty", hint="choose another split", code="empty-part")
-    fabric = Fabric(accelerator=accelerator, devices=devices)
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision_of(settings, fabric.device))
-    fabric.launch()
-    if fabric.device.type == "cpu":
-        _machine.keep_memory()
-        if fabric.world_size == 1:
-            _machine.all_cores()
+    fabric = _fabric(settings, accelerator, devices, machines)
     torch.manual_seed(seed)
     # Convolutions on a CPU are a third faster with the channel last; on a GPU it is what tensor cores want.
     net = net.to(memory_format=torch.channels_last)
-    optimizer = _optimizer(net, settings)
-    model, optimizer = fabric.setup(net, optimizer)
+    model, optimizer = fabric.setup(net, _optimizer(net, settings))
     ema = None
     if settings.ema_decay is not None:
         ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=True)
-    state = _State(folder, Outcome(net))
+    state = State(folder, Outcome(net))
     state.resume(net, ema, optimizer)
     weights = _class_weights(train.labels, n_classes, settings).to(fabric.device)
+    learner = _Learner(fabric, net, model, optimizer, ema, weights, settings, state, augment)
 
     for epoch in range(state.next_epoch, settings.epochs):
         if state.outcome.stopped:
             break
         began = time.monotonic()
-        torch.manual_seed(seed * 1_000_003 + epoch)
-        draw = np.random.default_rng([seed, epoch])
-        model.train()
-        total, hits, seen = 0.0, 0, 0
-        batches = list(train.epoch(settings.batch_size, settings.clips_per_track, draw))
-        for number, (positions, starts) in enumerate(batches[fabric.global_rank :: fabric.world_size]):
-            _set_rate(optimizer, settings, state, epoch + number * fabric.world_size / len(batches))
-            x = torch.from_numpy(train.cut(positions, starts, scale)).to(fabric.device)
-            y = functional.one_hot(torch.from_numpy(train.labels[positions]), n_classes).float().to(fabric.device)
-            if augment is not None:
-                x, y = augment(x, y, draw)
-            with fabric.autocast():
-                scores = model(x).float()
-            loss = functional.cross_entropy(scores, y, weight=weights, label_smoothing=settings.label_smoothing)
-            if not math.isfinite(loss.item()):
-                raise _not_finite(epoch, number, train.tracks[positions], state)
-            optimizer.zero_grad(set_to_none=True)
-            fabric.backward(loss)
-            if settings.gradient_clip is not None:
-                fabric.clip_gradients(model, optimizer, max_norm=settings.gradient_clip, error_if_nonfinite=False)
-            optimizer.step()
-            if ema is not None:
-                ema.update_parameters(net)
-            total, seen = total + loss.item() * len(y), seen + len(y)
-            hits += int((scores.argmax(dim=1) == y.argmax(dim=1)).sum())
-
+        loss, accuracy = learner.epoch(train, scale, seed, epoch, step)
         judged = ema.module if ema is not None else net
-        row = {"epoch": epoch + 1, "train_loss": total / seen, "train_accuracy": hits / seen}
+        row = {"epoch": epoch + 1, "train_loss": loss, "train_accuracy": accuracy}
         row["learning_rate"] = optimizer.param_groups[0]["lr"]
         row |= _judge(judged, valid, scale, settings, fabric)
         row["seconds"] = time.monotonic() - began
+        if fabric.world_size > 1:  # each process has its own running means: the first one's figures decide for all
+            row = fabric.broadcast(row)
         state.add(row, settings)
         if fabric.is_global_zero:
             state.save(net, judged, ema, optimizer)
-        report(row)
+            report(row)
         fabric.barrier()
-    return state.finish()
+    outcome = state.finish()
+    fabric.barrier()  # the first process may tidy up what the others still read
+    return outcome
+
+
+def _fabric(settings: Settings, accelerator: str, devices: int | str, machines: int) -> Fabric:
+    """Fabric, launched, in the precision that its device multiplies fast."""
+    where = {"accelerator": accelerator, "devices": devices, "num_nodes": machines}
+    fabric = Fabric(**where)
+    fabric = Fabric(**where, precision=precision_of(settings, fabric.device))
+    fabric.launch()
+    if fabric.device.type == "cpu":
+        _machine.keep_memory()
+    return fabric
+
+
+@dataclass(frozen=True)
+class _Learner:
+    """What one epoch of learning takes."""
+
+    fabric: Fabric
+    net: torch.nn.Module
+    model: Any
+    optimizer: Any
+    ema: AveragedModel | None
+    weights: torch.Tensor
+    settings: Settings
+    state: State
+    augment: Augment | None
+
+    def epoch(self, train: Clips, scale: Scale, seed: int, epoch: int, step: Step) -> tuple[float, float]:
+        """Mean loss and accuracy of an epoch, over the clips that were learnt from."""
+        fabric, settings = self.fabric, self.settings
+        torch.manual_seed(seed * 1_000_003 + epoch + 7_919 * fabric.global_rank)
+        draw = np.random.default_rng([seed, epoch])
+        self.model.train()
+        total, hits, seen = 0.0, 0, 0
+        batches = list(train.epoch(settings.batch_size, settings.clips_per_track, draw))
+        mine = _share(batches, fabric.global_rank, fabric.world_size)
+        for number, (positions, starts) in enumerate(mine):
+            set_rate(self.optimizer, settings, self.state, epoch + number / len(mine))
+            x = torch.from_numpy(train.cut(positions, starts, scale)).to(fabric.device)
+            y = functional.one_hot(torch.from_numpy(train.labels[positions]), len(self.weights)).float()
+            y = y.to(fabric.device)
+            if self.augment is not None:
+                x, y = self.augment(x, y, draw)
+            loss, right = self._learn(x, y)
+            if not math.isfinite(loss):
+                raise _not_finite(epoch, number, train.tracks[positions], self.state)
+            total, hits, seen = total + loss * len(y), hits + right, seen + len(y)
+            step(number + 1, len(mine), loss)
+        return total / seen, hits / seen
+
+    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> tuple[float, int]:
+        """One step down; returns loss and hits before it. Nothing is learnt from a loss that is no number."""
+        settings = self.settings
+        with self.fabric.autocast():
+            scores = self.model(x).float()
+        loss = functional.cross_entropy(scores, y, weight=self.weights, label_smoothing=settings.label_smoothing)
+        value = loss.item()
+        if not math.isfinite(value):
+            return value, 0
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        if settings.gradient_clip is not None:
+            self.fabric.clip_gradients(
+                self.model, self.optimizer, max_norm=settings.gradient_clip, error_if_nonfinite=False
+            )  # fmt: skip
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update_parameters(self.net)
+        return value, int((scores.argmax(dim=1) == y.argmax(dim=1)).sum())
+
+
+def _share(batches: list, rank: int, world_size: int) -> list:
+    """The batches of one of several processes: as many for each, because they wait for each other after every one."""
+    missing = -len(batches) % world_size
+    return (batches + batches[:missing])[rank::world_size]
 
 
 @torch.inference_mode()
@@ -193,27 +240,6 @@ def _optimizer(net: torch.nn.Module, settings: Settings) -> torch.optim.Optimize
     return names[settings.optimizer](parameters, **options)
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, settings: Settings, state: _State, at: float) -> None:
-    """The learning rate at epoch `at` (with a fraction): a function of the epoch and of the curve so far, no more."""
-    rate = settings.learning_rate
-    share = min(1.0, at / settings.epochs)
-    if settings.schedule == "plateau":
-        rate *= settings.plateau_factor ** state.plateaus(settings)
-    elif settings.schedule == "cosine":
-        rate *= 0.5 * (1 + math.cos(math.pi * share))
-    elif settings.schedule == "one-cycle":
-        # Smith & Topin 2018: up by a cosine over the first 30 %, then down to nearly nothing.
-        up = 0.3
-        if share < up:
-            rate *= 0.04 + 0.96 * 0.5 * (1 - math.cos(math.pi * share / up))
-        else:
-            rate *= max(1e-4, 0.5 * (1 + math.cos(math.pi * (share - up) / (1 - up))))
-    if at < settings.warmup_epochs:
-        rate *= (at + 1e-3) / settings.warmup_epochs
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def _class_weights(labels: np.ndarray, n_classes: int, settings: Settings) -> torch.Tensor:
     counts = np.bincount(labels, minlength=n_classes)
     if settings.class_weights == "none":
@@ -221,7 +247,7 @@ def _class_weights(labels: np.ndarray, n_classes: int, settings: Settings) -> to
     return torch.tensor(len(labels) / np.maximum(counts, 1) / max(1, (counts > 0).sum()), dtype=torch.float32)
 
 
-def _not_finite(epoch: int, number: int, tracks: np.ndarray, state: _State) -> TonearmError:
+def _not_finite(epoch: int, number: int, tracks: np.ndarray, state: State) -> TonearmError:
     shown = ", ".join(map(str, tracks[:5]))
     where = state.last if state.last.exists() else None
     return TonearmError(
@@ -229,69 +255,3 @@ def _not_finite(epoch: int, number: int, tracks: np.ndarray, state: _State) -> T
         hint=f"the last good checkpoint is {where}" if where else "try a lower learning_rate or a gradient_clip",
         code="not-finite",
     )
-
-
-class _State:
-    """Where training stands: the curves, the best so far, and the two files that keep them."""
-
-    def __init__(self, folder: Path, outcome: Outcome) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.last, self.best = folder / "last.safetensors", folder / "best.safetensors"
-        self.outcome = outcome
-
-    @property
-    def next_epoch(self) -> int:
-        return len(self.outcome.history)
-
-    def resume(self, net: torch.nn.Module, ema: AveragedModel | None, optimizer: Any) -> None:
-        if not self.last.exists():
-            return
-        groups, about = checkpoint.load(self.last)
-        net.load_state_dict(groups["net"])
-        if ema is not None:
-            ema.load_state_dict(groups["ema"])
-        checkpoint.restore_optimizer(optimizer, groups.get("optimizer", {}), about["optimizer"])
-        self.outcome.history = about["history"]
-        self.outcome.best_epoch, self.outcome.stopped = about["best_epoch"], about["stopped"]
-
-    def add(self, row: dict[str, float], settings: Settings) -> None:
-        self.outcome.history.append(row)
-        scores = self._scores(settings)
-        self.outcome.best_epoch = int(np.argmax(scores)) + 1
-        waited = len(scores) - self.outcome.best_epoch
-        if settings.stop_patience is not None and waited >= settings.stop_patience:
-            self.outcome.stopped = f"no better for {waited} epochs"
-
-    def _scores(self, settings: Settings) -> list[float]:
-        if settings.monitor == "accuracy":
-            return [row["valid_accuracy"] for row in self.outcome.history]
-        return [-row["valid_loss"] for row in self.outcome.history]
-
-    def plateaus(self, settings: Settings) -> int:
-        """How often the curve has stood still for `plateau_patience` epochs."""
-        best, waited, count = -math.inf, 0, 0
-        for score in self._scores(settings):
-            if score > best:
-                best, waited = score, 0
-            else:
-                waited += 1
-            if waited > settings.plateau_patience:
-                waited, count = 0, count + 1
-        return count
-
-    def save(self, net: torch.nn.Module, judged: torch.nn.Module, ema: AveragedModel | None, optimizer: Any) -> None:
-        if self.outcome.best_epoch == len(self.outcome.history):
-            checkpoint.save(self.best, {"net": judged.state_dict()}, {"epoch": self.outcome.best_epoch})
-        tensors, about = checkpoint.optimizer_tensors(optimizer)
-        groups = {"net": net.state_dict(), "optimizer": tensors}
-        if ema is not None:
-            groups["ema"] = ema.state_dict()
-        outcome = self.outcome
-        plain = {"history": outcome.history, "best_epoch": outcome.best_epoch, "stopped": outcome.stopped}
-        checkpoint.save(self.last, groups, {**plain, "optimizer": about})
-
-    def finish(self) -> Outcome:
-        groups, _ = checkpoint.load(self.best)
-        self.outcome.net.load_state_dict(groups["net"])
-        self.outcome.net.eval()
-        return self.outcome
