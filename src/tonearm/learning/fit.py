@@ -153,18 +153,23 @@ def cross_validated(material: Material, *, seed: int = 0, strengths: Sequence[fl
         strengths = _worth_trying(material, strengths, seed)
     parts = folds(material, seed=seed)
     found = held_out(material, parts, strengths)
-    rows = np.arange(len(material))
-    losses = -np.log(found[:, rows, material.truth])
     calibrated = np.empty(found.shape[1:])
     for part in parts:
-        others = np.setdiff1d(rows, part)
-        others = others if len(others) else part
-        best = int(losses[:, others].mean(axis=1).argmin())
-        heat = fit_temperature(material.truth[others], found[best, others]).value
-        calibrated[part] = apply_temperature(found[best, part], heat)
-    best = int(losses.mean(axis=1).argmin())
-    temperature = fit_temperature(material.truth, found[best]).value
+        others = np.setdiff1d(np.arange(len(material)), part)
+        best, temperature = _best(found, material.truth, others if len(others) else part)
+        calibrated[part] = apply_temperature(found[best, part], temperature)
+    best, temperature = _best(found, material.truth, np.arange(len(material)))
     return HeldOut(calibrated, parts, strengths[best], temperature)
+
+
+def _best(found: np.ndarray, truth: np.ndarray, rows: np.ndarray) -> tuple[int, float]:
+    """Which strength has the least log-loss on some rows, and its temperature.
+
+    With each strength's own temperature: a strong penalty makes answers too modest, which the temperature mends.
+    """
+    fitted = [fit_temperature(truth[rows], probabilities[rows]) for probabilities in found]
+    best = min(range(len(fitted)), key=lambda i: fitted[i].log_loss_after)
+    return best, fitted[best].value
 
 
 def _worth_trying(material: Material, strengths: list[float], seed: int) -> list[float]:
@@ -175,5 +180,5 @@ def _worth_trying(material: Material, strengths: list[float], seed: int) -> list
     if len(sample.classes) < 2:
         return strengths
     found = held_out(sample, folds(sample, seed=seed), strengths)
-    best = int(-np.log(found[:, np.arange(len(sample)), sample.truth]).mean(axis=1).argmin())
+    best, _ = _best(found, sample.truth, np.arange(len(sample)))
     return strengths[max(0, best - 1) : best + 2]

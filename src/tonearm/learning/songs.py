@@ -20,7 +20,7 @@ _NO_ARTIST = {"", "various artists", "various", "va", "v a", "diverse", "unknown
               "soundtrack", "ost", "traditional", "anonymous"}  # fmt: skip
 _GUEST = re.compile(r"\s+[(\[]?(?:feat|ft|featuring)\b\.?.*$|\s*[;/]\s.*$|;.*$", re.IGNORECASE)
 _PART = re.compile(r"(?:cd|disc|disk|side|vol|volume|part)\s*\.?\s*[0-9a-d]{1,3}", re.IGNORECASE)
-_NO_GENRE = {"", "unknown", "none", "other", "undefined", "no genre", "genre", "various"}
+_NO_GENRE = {"unknown", "none", "other", "undefined", "no genre", "genre", "various"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def _guessed(songs: Sequence[Song], root: str) -> str:
 
 
 def _is_none(name: str) -> bool:
-    return folded(name) in _NO_GENRE and name.isascii()
+    return not name.strip() or folded(name) in _NO_GENRE
 
 
 def _told(by: str, songs: Sequence[Song]) -> str:
