@@ -35,7 +35,7 @@ figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .875rem; 
 .pair { display: grid; gap: 0 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); }
 .pair > * { min-width: 0; }
 .card { border-top: 1px solid var(--line); padding: .8rem 0; } .card p { margin: .2rem 0; }
-svg { display: block; width: 100%; max-width: 34rem; height: auto; } .scroll > svg { max-width: none; }
+svg { display: block; width: 100%; max-width: 34rem; height: auto; }
 svg text { fill: var(--ink); font-family: inherit; } svg .soft { fill: var(--soft); }
 audio { display: block; width: 100%; max-width: 20rem; height: 2.5rem; margin: .3rem 0; }
 td audio { width: 14rem; height: 2rem; }
@@ -152,7 +152,7 @@ def download(name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
     writer.writerows([_plain(value) for value in row] for row in rows)
-    data = "data:text/csv;charset=utf-8," + quote(text.getvalue(), safe="")
+    data = "data:text/csv;charset=utf-8," + quote(text.getvalue(), safe=",;:/@$!*()+=|[]")
     link = tag("a", f"{name} as CSV", href=data, download=f"{name}.csv")
     return tag("p", link, class_="small screen")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tonearm.errors import TonearmError
 from tonearm.packs import Pack
+from tonearm.reports import _html as h
 from tonearm.reports import _sound, _views
 from tonearm.reports._draw import WIDTH, Axes, Drawing
 from tonearm.reports._html import Safe, tag
@@ -106,6 +107,19 @@ def pack_picture(pack: Pack, row: int, title: str, *, height: float = 92) -> Dra
     if not length:
         draw.text(axes.left + axes.width, draw.height - 4, "frame", size=10, anchor="end", color="--soft")
     return draw
+
+
+def pack_table(pack: Pack, row: int, name: str) -> Safe:
+    """The values of that picture as CSV, of at most 128 frames."""
+    values = levels_of(pack, row)
+    step = -(-values.shape[1] // 128)
+    head = ["frame", *(pack.feature_columns or [f"row{number + 1}" for number in range(len(values))])]
+    # Decibels to the whole one: more digits would be most of the page.
+    digits = ".0f" if pack.feature_config.get("kind") == "logmel" else ".3g"
+    rows = (
+        [frame, *(format(value, digits) for value in values[:, frame])] for frame in range(0, values.shape[1], step)
+    )
+    return h.download(name, head, rows)
 
 
 def _decibels(power: np.ndarray) -> np.ndarray:

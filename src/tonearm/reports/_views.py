@@ -223,7 +223,8 @@ def _chroma(waveform: Waveform, axes: Axes) -> None:
     feature = features.create("chroma", **_frames(waveform))
     values, names = feature(waveform), feature.columns()
     axes.y_range = (-0.5, 11.5)
-    picture(axes, Picture(values, 0.0, 1.0, ("0", "1")), "pitch class", y_ticks=range(12),
+    naturals = [row for row, name in enumerate(names) if "#" not in name]
+    picture(axes, Picture(values, 0.0, 1.0, ("0", "1")), "pitch class", y_ticks=naturals,
             y_words=lambda row: names[int(row)])  # fmt: skip
 
 

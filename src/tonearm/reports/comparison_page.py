@@ -117,7 +117,8 @@ def _test(test: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[object]:
         for name, row in zip(names, rows, strict=True)
     ]
     head = ("system", "balanced accuracy", "log-loss", "ECE", "parameters", "seconds to train")
-    costs = h.fold("More figures, and what they cost", h.table(head, more, numbers=range(1, 6), short=True))
+    more = h.table(head, more, numbers=range(1, 6), named=f"More figures of test {test['test']}", short=True)
+    costs = h.fold("More figures, and what they cost", more)
     data = [
         (row["name"], row["accuracy"], *(row["interval"] or ("", "")), row["n"], row["sd_over_seeds"], row["f1_macro"],
          row["balanced_accuracy"], row["log_loss"], row["ece"], *_effect_data(row["against_best"]), row["parameters"],

@@ -19,7 +19,7 @@ from tonearm.reports import _html as h
 from tonearm.reports import _run_words as words
 from tonearm.reports._html import Safe, tag
 from tonearm.reports._run_data import RunData, read_run
-from tonearm.reports._tracks import Tracks, heard, tracks_of
+from tonearm.reports._tracks import Tracks, heard, pack_table, tracks_of
 
 MISTAKES = 12
 _ARTISTS = 25
@@ -358,8 +358,11 @@ def _mistake(found: RunData, one: Predictions, row: int, tracks: Tracks) -> Safe
     if drawing is None and cut is not None:
         drawing = _views.drawn(cut.waveform, ["mel"], title=f"Mel spectrogram of {words_of}",
                                start_seconds=cut.start_seconds)  # fmt: skip
+        table = Safe("")
+    elif drawing is not None:
+        table = pack_table(tracks.pack, tracks.row[name], f"{name}-{tracks.pack.feature_config.get('kind')}")
     if drawing is not None:
-        parts.append(h.figure(drawing.svg()))
+        parts.append(h.figure(drawing.svg(), "", table))
     return tag("div", *parts, class_="card")
 
 
