@@ -571,3 +571,62 @@ def test_decorated_files_differ_from_bare_ones(song):
     decorate(path)
     assert {"TIT2", "TPE1", "TXXX:mood", "APIC:"} <= set(ID3(path).keys())
     assert len(ID3(path).unknown_frames) == 1
+
+
+def test_asf_values_of_one_name_with_and_without_a_language(music):
+    """As ffmpeg writes them: a title in the old header object and once more, with a language, in the new one."""
+    from mutagen.asf import ASF, ASFUnicodeAttribute
+
+    path = music("wma")
+    file = ASF(path)
+    file.tags["Example"] = [ASFUnicodeAttribute("same"), ASFUnicodeAttribute("same", language=3, stream=1)]
+    file.save()
+    first = sha(path)
+    write(path)
+    assert genres_by_mutagen(path) == GENRES
+    assert [(value.language, value.stream) for value in ASF(path).tags["Example"]] == [(None, None), (3, 1)]
+    back_to(path, first)
+
+
+@pytest.mark.parametrize("kind", ["ogg", "opus"])
+def test_a_picture_as_a_stream_in_front_of_the_sound(kind, music):
+    """ffmpeg makes the cover of an MP3 a Theora stream of one frame, and puts it first."""
+    path = music(kind)
+    with open(path, "rb") as file:
+        data = file.read()
+    theora = mutagen.ogg.OggPage()
+    theora.packets, theora.serial, theora.first = [b"\x80theora" + bytes(35)], 4711, True
+    headers = mutagen.ogg.OggPage()
+    headers.packets, headers.serial, headers.sequence = [b"\x81theora" + bytes(20), b"\x82theora" + bytes(50)], 4711, 1
+    frame = mutagen.ogg.OggPage()
+    frame.packets, frame.serial, frame.sequence, frame.last = [bytes(900)], 4711, 2, True
+    bos = 27 + 1 + data[27]  # the first page of the sound holds one short packet
+    with open(path, "wb") as file:
+        file.write(theora.write() + data[:bos] + headers.write() + data[bos:] + frame.write())
+    first = sha(path)
+    assert tags.describe(path)["container"] == {"ogg": "Ogg Vorbis", "opus": "Opus"}[kind]
+    write(path, ["A" * 150, "B" * 190])
+    assert tags.describe(path)["genres"] == ["A" * 150, "B" * 190]
+    with open(path, "rb") as file:
+        written = file.read()
+    assert all(page.write() in written for page in (theora, headers, frame))
+    back_to(path, first)
+
+
+@pytest.mark.parametrize(("step", "code"), [("edit", "damaged"), ("others", "verify")])
+def test_what_a_library_stumbles_over_is_one_line(step, code, music, monkeypatch):
+    path, other = music("wma"), music("flac")
+    plan = tags.plan(predicted(path, other))
+    first = sha(path)
+
+    def stumbles(*arguments):
+        raise TypeError("'<' not supported between instances of 'int' and 'NoneType'")
+
+    broken = formats.registry.get("asf")._replace(**{step: stumbles})
+    monkeypatch.setitem(formats.registry._things, "asf", broken)
+    report = tags.apply(plan)
+    assert [(item["path"], item["code"]) for item in report.skipped] == [(path, code)]
+    assert "not supported" in report.skipped[0]["message"]
+    assert report.count == 1
+    assert sha(path) == first
+    assert leftovers(path.rsplit("/", 1)[0]) == []

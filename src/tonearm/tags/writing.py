@@ -136,8 +136,9 @@ def write_genres(
 
     def make(temp: str) -> dict[str, Any]:
         try:
-            before, splices = _fill(file, temp, format, layout, genres)
-            with open(temp, "rb") as new:
+            with formats.telling(path, "damaged", "the genre cannot be written into these tags"):
+                before, splices = _fill(file, temp, format, layout, genres)
+            with open(temp, "rb") as new, formats.telling(path, "verify", "the copy cannot be checked"):
                 after = patch.sha256_of(new)
                 _prove(path, file, new, format, layout, genres)
         except OSError as error:

@@ -8,7 +8,8 @@ to check, to render single frames and pages, and for MP4 and ASF, whose tag tree
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
@@ -78,14 +79,21 @@ def find(file: BinaryIO, path: str) -> tuple[Format, int]:
 
 def read(file: BinaryIO, path: str) -> tuple[Format, Layout]:
     """The format and layout of an open file; every way a broken file can fail becomes a `TagError`."""
+    format, _ = find(file, path)
+    with telling(path, "damaged", "the tags are broken"):
+        return format, format.read(file)
+
+
+@contextlib.contextmanager
+def telling(path: str, code: str, words: str) -> Iterator[None]:
+    """Whatever a format's code or mutagen stumbles over in this file becomes one `TagError`: one file, one line."""
     import struct
 
     from mutagen import MutagenError
 
-    format, _ = find(file, path)
     try:
-        return format, format.read(file)
+        yield
     except TagError as error:
         raise TagError(path, error.code, error.reason) from error
-    except (MutagenError, struct.error, ValueError, IndexError, KeyError, EOFError) as error:
-        raise TagError(path, "damaged", f"the tags are broken ({error or type(error).__name__})") from error
+    except (MutagenError, struct.error, ValueError, TypeError, LookupError, AttributeError, EOFError) as error:
+        raise TagError(path, code, f"{words} ({error or type(error).__name__})") from error

@@ -44,7 +44,8 @@ def _others(file: BinaryIO, layout: Layout) -> Any:
 
     file.seek(0)
     read = ASF(file)
-    tags = sorted((key, repr(value), value.language, value.stream) for key, value in read.tags if key != KEY)
+    # As text: of two values of one name, one may have a language and the other None.
+    tags = sorted(repr((key, value, value.language, value.stream)) for key, value in read.tags if key != KEY)
     known = ("ContentDescription", "ExtendedContentDescription", "HeaderExtension", "Padding")
     objects = [
         (bytes(child.GUID), bytes(child.data))

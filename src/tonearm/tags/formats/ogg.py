@@ -22,15 +22,21 @@ PAGE_SIZES = (4096, 8192, 2048, 16384, 32768, 51000)
 HEADERS = {"Ogg Vorbis": 3, "Opus": 2}  # packets before the sound; for the others one behind the comments is left out
 
 
-def _header_pages(file: BinaryIO) -> list[OggPage]:
-    """The pages of the first stream from the comments on, until the header packets are complete."""
+def _stream(file: BinaryIO) -> tuple[OggPage, str]:
+    """The first page of the first stream that holds sound: a picture may be a stream of its own (Theora), in front."""
     file.seek(0)
-    first = OggPage(file)
-    if not first.packets:
-        raise TagError("", "damaged", "the first page is empty")
-    codec = next((name for magic, (name, _) in CODECS.items() if first.packets[0].startswith(magic)), None)
-    if codec is None:
-        raise TagError("", "unsupported", "the Ogg file holds neither Vorbis, Opus, Speex nor FLAC")
+    while (page := OggPage(file)).first:
+        if not page.packets:
+            raise TagError("", "damaged", "the first page is empty")
+        codec = next((name for magic, (name, _) in CODECS.items() if page.packets[0].startswith(magic)), None)
+        if codec is not None:
+            return page, codec
+    raise TagError("", "unsupported", "the Ogg file holds neither Vorbis, Opus, Speex nor FLAC")
+
+
+def _header_pages(file: BinaryIO) -> list[OggPage]:
+    """The pages of the sound's stream from the comments on, until the header packets are complete."""
+    first, codec = _stream(file)
     pages: list[OggPage] = []
     wanted = HEADERS.get(codec, 2) - 1
     # The pages of the headers end where a packet ends (RFC 3533 and the codecs' own rules).
@@ -47,9 +53,8 @@ def _header_pages(file: BinaryIO) -> list[OggPage]:
 
 def _read(file: BinaryIO) -> Layout:
     pages = _header_pages(file)
-    file.seek(0)
-    magic = OggPage(file).packets[0]
-    name, prefix = next(value for key, value in CODECS.items() if magic.startswith(key))
+    name = _stream(file)[1]
+    prefix = dict(CODECS.values())[name]
     comment = OggPage.to_packets(pages)[0][prefix:]
     end = file.seek(0, 2)
     last = pages[-1]
@@ -105,14 +110,18 @@ def _renumbered(file: BinaryIO, layout: Layout, by: int) -> list[Splice]:
             changes.append(Splice(page.offset + 18, 8, page.write()[18:26]))
 
 
-def _others(file: BinaryIO, layout: Layout) -> Any:
-    import mutagen
+def _reader(container: str) -> Any:
+    """mutagen's own reader of that codec; left to choose, it may take the stream of a picture."""
+    from mutagen import oggflac, oggopus, oggspeex, oggvorbis
 
+    readers = (oggvorbis.OggVorbis, oggopus.OggOpus, oggspeex.OggSpeex, oggflac.OggFLAC)
+    return dict(zip((name for name, _ in CODECS.values()), readers, strict=True))[container]
+
+
+def _others(file: BinaryIO, layout: Layout) -> Any:
     packets = OggPage.to_packets(layout.parts["pages"])
     file.seek(0)
-    read = mutagen.File(file)
-    if read is None:
-        raise TagError("", "damaged", "its headers cannot be read")
+    read = _reader(layout.container)(file)
     seen = [pair for pair in read.tags or [] if pair[0].lower() != "genre"]
     comment = packets[0][layout.parts["prefix"] :]
     return seen, _vorbis.others(comment), comment[_vorbis.parse(comment)[2] :], packets[1:]
