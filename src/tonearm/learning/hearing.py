@@ -168,7 +168,7 @@ def _check(name: str) -> int:
 
 
 class NothingToLearn(TonearmError):
-    """A file that can be read, and in which there is no music."""
+    """A file that can be read, and in which there is no music, or too little of it."""
 
     def __init__(self, path: str, code: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}", code=code)
@@ -186,7 +186,7 @@ def listen(ear: Any, source: Any, *, sample_rate: int | None = None) -> np.ndarr
     heard = _listen.listen(source, ear.plan, sample_rate)
     excerpts, warnings = _checks.examine(heard.excerpts, heard.seconds)
     for warning in warnings:
-        if warning.code in _checks.NO_MUSIC:
+        if warning.code in _checks.DOUBTFUL:
             raise NothingToLearn(str(source), warning.code, warning.message)
     inputs = personal.inputs_of(ear)
     found = personal.described(ear, ear.features_of(excerpts), inputs)

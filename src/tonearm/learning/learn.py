@@ -256,7 +256,9 @@ def threshold_of(done: Study) -> float:
     Never less than a half: songs of genres that the model does not know get such answers too.
     """
     found = done.threshold
-    return max(0.5, float(found.value if found.value is not None else found.wanted))
+    value = found.wanted if found.value is None else float(found.value)
+    # Where all answers are good enough, the lowest that occurred is chance.
+    return max(0.5, min(value, found.wanted) if found.coverage == 1 else value)
 
 
 def _doubt(doubt: Any) -> dict[str, Any]:
