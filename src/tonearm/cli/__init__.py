@@ -42,7 +42,7 @@ COMMANDS: dict[str, Entry] = {
     "pack": Entry("pack", "Data", "Turn a dataset into features on disk, and look after such packs.",
                   "tonearm pack build folder:~/Music --feature logmel -o packs/mine"),
     "explore": Entry("explore", "Data",
-                     "Make one page of a dataset: counts, lengths, examples of each genre, features, a map of all tracks.",
+                     "Make one page of a dataset: counts, lengths, examples of genres, features, a map of tracks.",
                      "tonearm explore packs/mine -o explore.html"),
     "data": Entry("data", "Data", "Know the datasets: what they are, how to get them, what is wrong with them.",
                   "tonearm data verify gtzan:~/data/genres"),

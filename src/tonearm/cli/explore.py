@@ -23,7 +23,7 @@ def command(
     workers: Annotated[int | None, typer.Option(min=0, help="Worker processes; all cores unless given.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Make one page of a dataset: counts, lengths, examples of each genre, features, a map of all tracks."""
+    """Make one page of a dataset: counts, lengths, examples of genres, features, a map of tracks."""
     from tonearm.cli.audit import _Progress
     from tonearm.reports._write import check_place, write
     from tonearm.reports.dataset_page import dataset_page

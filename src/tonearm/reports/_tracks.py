@@ -116,9 +116,8 @@ def pack_table(pack: Pack, row: int, name: str) -> Safe:
     head = ["frame", *(pack.feature_columns or [f"row{number + 1}" for number in range(len(values))])]
     # Decibels to the whole one: more digits would be most of the page.
     digits = ".0f" if pack.feature_config.get("kind") == "logmel" else ".3g"
-    rows = (
-        [frame, *(format(value, digits) for value in values[:, frame])] for frame in range(0, values.shape[1], step)
-    )
+    frames = range(0, values.shape[1], step)
+    rows = ([frame, *(format(value, digits) for value in values[:, frame])] for frame in frames)
     return h.download(name, head, rows)
 
 
