@@ -117,9 +117,9 @@ def _of_file(source: Any, plan: Plan) -> Heard:
             failed = error  # the file ends before its header says so
     warnings = {sentence for waveform in found for sentence in waveform.warnings}
     if failed is not None:
-        if not found:
-            found.append(_read(source, plan, 0.0, plan.clip_seconds))
         warnings.add(f"truncated: {failed.reason}")
+        if max((waveform.seconds for waveform in found), default=0.0) < plan.clip_seconds / 2:
+            found = [_read(source, plan, 0.0, plan.clip_seconds)]
     # Of what was cut short in the middle only the whole excerpts count, if there are any.
     longest = max(len(waveform.samples) for waveform in found)
     found = [waveform for waveform in found if len(waveform.samples) * SLACK >= longest]

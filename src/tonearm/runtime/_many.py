@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,14 +69,15 @@ def _spread(
             drawn[index] = source
             yield source
 
-    outcomes = local.run(work, noted(), workers=workers, timeout_seconds=timeout)
     early: dict[int, Prediction] = {}
     following = 0
-    for outcome in outcomes:
-        if isinstance(outcome.error, UsageError):
-            raise outcome.error
-        source = drawn.pop(outcome.index)
-        early[outcome.index] = outcome.value if outcome.error is None else failed(model, source, outcome.error)
-        while following in early:
-            yield early.pop(following)
-            following += 1
+    # Closed at once when the caller stops early: its workers end with it.
+    with closing(local.run(work, noted(), workers=workers, timeout_seconds=timeout)) as outcomes:
+        for outcome in outcomes:
+            if isinstance(outcome.error, UsageError):
+                raise outcome.error
+            source = drawn.pop(outcome.index)
+            early[outcome.index] = outcome.value if outcome.error is None else failed(model, source, outcome.error)
+            while following in early:
+                yield early.pop(following)
+                following += 1
