@@ -26,14 +26,15 @@ def command(
     from tonearm import experiments
 
     if html:
-        from tonearm.cli.audit import _check_writable
+        from tonearm.reports._write import check_place
 
-        _check_writable(html)
+        check_place(html)
     found = experiments.compare(run, on=on)
     if html:
+        from tonearm.reports._write import write
         from tonearm.reports.comparison_page import comparison_page
 
-        html.write_text(comparison_page(found), encoding="utf-8")
+        write(html, comparison_page(found))
         print(f"written: {html}", file=sys.stderr)
     if as_json:
         print(json.dumps(found, ensure_ascii=False, allow_nan=False))

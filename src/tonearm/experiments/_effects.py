@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tonearm.evaluation.intervals import LEVEL, RESAMPLES, Groups
+from tonearm.evaluation.intervals import LEVEL, RESAMPLES, Groups, exact_at_edges
 from tonearm.evaluation.paired import (
     holm,
     mcnemar,
@@ -43,7 +43,12 @@ def effect(a: Answers, b: Answers, *, resamples: int = RESAMPLES, level: float =
     low, high = tracks.low, tracks.high
     if math.isnan(low):
         low, high = -1.0, 1.0  # one artist alone says nothing of others
-    value = tracks.value
+    elif low == high:
+        # Artists in whom gains and losses cancel out, each for itself: chance, and no certainty.
+        tracks = paired_difference(ours, theirs, resamples=resamples, level=level, over=b.over)
+        edge = exact_at_edges(0.0, tracks.n, level)[1]
+        low, high = min(tracks.low, tracks.value - edge), max(tracks.high, tracks.value + edge)
+    value, over_tracks = tracks.value, [low, high]
     variance, degrees, by_seed = _over_seeds(a, b)
     half = student_quantile((1 + level) / 2, degrees) * math.sqrt(variance) if degrees else None
     if degrees:
@@ -53,7 +58,7 @@ def effect(a: Answers, b: Answers, *, resamples: int = RESAMPLES, level: float =
     found: dict[str, Any] = {
         "difference": value,
         "interval": [max(-1.0, low), min(1.0, high)],
-        "interval_over_tracks": tracks.pair(),
+        "interval_over_tracks": over_tracks,
         "interval_over": b.over,
         "interval_over_seeds": None if half is None else [value - half, value + half],
         "by_seed": by_seed,
