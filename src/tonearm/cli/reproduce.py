@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tonearm.cli._training import Adapt, Data, Device, Quiet, Threads, interrupted
 from tonearm.errors import UsageError
 
 
 def command(
     recipe: Annotated[list[str], typer.Argument(metavar="RECIPE…", help="Names of recipes, or all.")],
-    data: Annotated[
-        str, typer.Option(metavar="PATH_OR_PACK", help="A pack, or a dataset: gtzan:PATH, folder:PATH, synth, a path.")
-    ],
+    data: Data,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the runs go.")] = Path(
         "reproduction"
     ),
@@ -25,9 +23,7 @@ def command(
         typer.Option(help="Only this protocol, instead of the published one and the honest ones. Repeatable."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs per protocol, seeds 0 and up.")] = 1,
-    adapt: Annotated[
-        bool, typer.Option("--adapt", help="Where the pack lacks something, use the nearest; the result is marked.")
-    ] = False,
+    adapt: Adapt = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only try that everything runs: one epoch of small models; adapts.")
     ] = False,
@@ -35,9 +31,9 @@ def command(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A value of the recipe, told in the result. Repeatable."),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch; all cores unless given.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors.")] = False,
+    threads: Threads = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="The table as Markdown.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
@@ -59,8 +55,7 @@ def command(
             names, data, output, options, protocols=protocol or (), seeds=seeds, settings=recipes.parse_set(set_ or [])
         )
     except KeyboardInterrupt:
-        print(f"\ninterrupted; what is done is kept in {output}: the same command goes on", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise interrupted(output) from None
     if as_json:
         print(json.dumps(rows))
     elif as_markdown:

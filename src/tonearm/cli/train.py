@@ -9,43 +9,47 @@ from typing import Annotated, Any
 
 import typer
 
+from tonearm.cli._training import Adapt, Data, Device, Quiet, Threads, interrupted
 from tonearm.errors import TonearmError, UsageError
+
+Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A name that `tonearm recipes` lists, or a YAML file.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A value of the recipe: --set training.epochs=20. Repeatable."),
+]
+Protocol = Annotated[
+    str | None, typer.Option(help="How tracks are split; the most honest that the data allows unless given.")
+]
+SplitFile = Annotated[Path | None, typer.Option(metavar="FILE", help="A split file of `tonearm split make` instead.")]
+Leaky = Annotated[bool, typer.Option("--leaky-on-purpose", help="Allow protocols that are known to flatter.")]
+Repeat = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Repeat a run from its folder instead of naming a recipe.")
+]
+Devices = Annotated[int, typer.Option(min=1, help="GPUs that share one training; on a CPU, processes.")]
+Machines = Annotated[
+    int, typer.Option(min=1, help="Machines that share it: the same command on each, with NODE_RANK and MASTER_ADDR.")
+]
 
 
 def command(
-    recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="A name that `tonearm recipes` lists, or a YAML file.")
-    ] = "",
-    data: Annotated[
-        str, typer.Option(metavar="PATH_OR_PACK", help="A pack, or a dataset: gtzan:PATH, folder:PATH, synth, a path.")
-    ] = "",
+    recipe: Recipe = "",
+    data: Data = "",
     output: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="The run folder.")] = Path("run"),
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A value of the recipe: --set training.epochs=20. Repeatable."),
-    ] = None,
+    set_: Set = None,
     seed: Annotated[int, typer.Option(min=0, help="What all chance comes from.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="So many runs, seeds 0 and up, with one summary.")] = 1,
-    protocol: Annotated[
-        str | None, typer.Option(help="How tracks are split; the most honest that the data allows unless given.")
-    ] = None,
-    split: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A split file of `tonearm split make` instead.")
-    ] = None,
+    protocol: Protocol = None,
+    split: SplitFile = None,
     folds: Annotated[int, typer.Option(min=0, help="A run per fold of the protocol, with one summary.")] = 0,
-    adapt: Annotated[
-        bool, typer.Option("--adapt", help="Where the pack lacks something, use the nearest; the result is marked.")
-    ] = False,
+    adapt: Adapt = False,
     quick: Annotated[bool, typer.Option("--quick", help="Only try it: one epoch, small models.")] = False,
-    leaky_on_purpose: Annotated[
-        bool, typer.Option("--leaky-on-purpose", help="Allow protocols that are known to flatter.")
-    ] = False,
-    repeat: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Repeat a run from its folder instead of naming a recipe.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch; all cores unless given.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors.")] = False,
+    leaky_on_purpose: Leaky = False,
+    repeat: Repeat = None,
+    threads: Threads = None,
+    device: Device = "auto",
+    devices: Devices = 1,
+    machines: Machines = 1,
+    quiet: Quiet = False,
     as_json: Annotated[bool, typer.Option("--json", help="The run as JSON on standard output.")] = False,
 ) -> None:
     """Train a recipe on a dataset or pack, into a run folder.
@@ -57,38 +61,52 @@ def command(
 
     options = recipes.Options(
         protocol=protocol, split_file=str(split) if split else None, seed=seed, adapt=adapt, quick=quick,
-        leaky_on_purpose=leaky_on_purpose, quiet=quiet, threads=threads, accelerator=device,
+        leaky_on_purpose=leaky_on_purpose, quiet=quiet, threads=threads, accelerator=device, devices=devices,
+        machines=machines,
     )  # fmt: skip
-    if protocol and split:
-        raise UsageError("either --protocol or --split, not both")
-    if seeds > 1 and (folds or seed):
-        raise UsageError("--seeds goes with neither --seed nor --folds")
+    _check(options, seeds=seeds, folds=folds, repeated=bool(repeat), named=bool(recipe or data or set_))
     try:
         if repeat:
-            if recipe or data or set_:
-                raise UsageError("--repeat takes recipe and data from the run", hint="leave out RECIPE, --data, --set")
             result = recipes.repeat(repeat, output, quiet=quiet)
         else:
             result = _train(recipe, data, output, set_ or [], seeds, folds, options)
     except KeyboardInterrupt:
-        print(f"\ninterrupted; what is done is kept in {output}: the same command goes on", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise interrupted(output) from None
     if as_json:
         print(json.dumps(result))
-        return
-    if "run" in result:
+    elif "run" in result:
         _print_run(result)
     else:
         _print_many(result, output)
     if repeat:
-        same = recipes.same_numbers(repeat, output)
-        print("the numbers are those of the first run" if same else "the numbers differ from the first run")
-        if not same:
-            raise TonearmError(
-                f"{output}: not the numbers of {repeat}",
-                hint="another machine, device, library version or number of threads; compare the two run.json",
-                code="differs",
-            )
+        _compare(repeat, output, as_json)
+
+
+def _check(options: Any, *, seeds: int, folds: int, repeated: bool, named: bool) -> None:
+    """Refuse what does not go together."""
+    if options.protocol and options.split_file:
+        raise UsageError("either --protocol or --split, not both")
+    if seeds > 1 and (folds or options.seed):
+        raise UsageError("--seeds goes with neither --seed nor --folds")
+    if options.devices * options.machines > 1 and (seeds > 1 or folds or repeated):
+        raise UsageError("--devices and --machines share one training", hint="leave out --seeds, --folds, --repeat")
+    if repeated and named:
+        raise UsageError("--repeat takes recipe and data from the run", hint="leave out RECIPE, --data, --set")
+
+
+def _compare(first: Path, second: Path, as_json: bool) -> None:
+    """Say whether a repetition gave the numbers of the first run; it is an error where it did not."""
+    from tonearm import recipes
+
+    same = recipes.same_numbers(first, second)
+    words = "the numbers are those of the first run" if same else "the numbers differ from the first run"
+    print(words, file=sys.stderr if as_json else sys.stdout)
+    if not same:
+        raise TonearmError(
+            f"{second}: not the numbers of {first}",
+            hint="another machine, device, library version or number of threads; compare the two run.json",
+            code="differs",
+        )
 
 
 def _train(

@@ -29,9 +29,12 @@ class Job:
     seed: int
     folder: Path
     report: Callable[[dict[str, float]], None] = lambda row: None
+    step: Callable[[int, int, float], None] = lambda number, of, loss: None
     accelerator: str = "auto"
     threads: int = 1
     hold_back: bool = False
+    devices: int = 1
+    machines: int = 1
 
     @property
     def fit_parts(self) -> tuple[str, ...]:
@@ -117,13 +120,15 @@ def _fit_net(job: Job) -> Fitted:
     scale = clips["train"].scale("band" if flat else job.recipe.clip.scale)
     keywords = dict(job.recipe.model)
     kind = keywords.pop("kind")
-    outcome, start = None, {}
-    for number, change in enumerate(job.recipe.stages or ({},)):
+    outcome, history, start = None, [], {}
+    for number, change in enumerate(job.recipe.stages or ({},), 1):
         torch.manual_seed(job.seed)
         net = nets.create(kind, clips["train"].shape, len(material.classes), **{**keywords, **change, **start})
         if not job.recipe.untrained:
-            folder = job.folder / "checkpoint" / f"stage-{number + 1}"
-            outcome = _train(job, net, clips, scale, folder)
+            folder = job.folder / "checkpoint" / f"stage-{number}"
+            stage = {"stage": number} if job.recipe.stages else {}
+            outcome = _train(job, net, clips, scale, folder, stage)
+            history += [{**stage, **row} for row in outcome.history]
             start = {"start": str(folder / "best.safetensors")}
     keywords |= job.recipe.stages[-1] if job.recipe.stages else {}
     about = {
@@ -140,7 +145,6 @@ def _fit_net(job: Job) -> Fitted:
         embedded = {part: _embedded(net, some, job, scale) for part, some in clips.items()}
         positions = {part: job.parts[part][at] for part, (_, at) in embedded.items()}
         fitted = _classical_on(job, job.recipe.deep, {part: some for part, (some, _) in embedded.items()}, positions)
-    history = outcome.history if outcome else []
     return Fitted(
         fitted.answers, history, outcome.best_epoch if outcome else None, outcome.stopped if outcome else "",
         parameters, fitted.about,
@@ -154,16 +158,24 @@ def _clips(material: Material, rows: np.ndarray, frames: int) -> Any:
     return Clips(values, material.rows[rows], material.labels[rows], material.tracks[rows], frames)
 
 
-def _train(job: Job, net: Any, clips: Mapping[str, Any], scale: Any, folder: Path) -> Any:
+def _train(
+    job: Job, net: Any, clips: Mapping[str, Any], scale: Any, folder: Path, stage: Mapping[str, int]
+) -> Any:  # fmt: skip
     from tonearm import training
 
     recipe = job.recipe
+    if job.devices * job.machines > 1 and recipe.stages:
+        raise UsageError(f"{recipe.name} trains in stages, which one process does", hint="leave out --devices")
     settings = training.settings(**recipe.training, join=recipe.clip.join, clips_per_track=recipe.clip.per_track)
     augment = _augment(job, settings.augment)
-    return training.fit(
+    outcome = training.fit(
         net, clips["train"], clips[job.choose], scale, settings, folder, seed=job.seed,
-        n_classes=len(job.material.classes), report=job.report, augment=augment, accelerator=job.accelerator,
+        n_classes=len(job.material.classes), report=lambda row: job.report({**stage, **row}), step=job.step,
+        augment=augment, accelerator=job.accelerator, devices=job.devices, machines=job.machines,
     )  # fmt: skip
+    if outcome.rank:
+        raise SystemExit(0)  # the first process judges and writes; this one has helped it learn
+    return outcome
 
 
 def _augment(job: Job, steps: Sequence[Mapping[str, Any]]) -> Any:

@@ -41,6 +41,8 @@ class Options:
     threads: int | None = None
     workers: int | None = None
     accelerator: str = "auto"
+    devices: int = 1
+    machines: int = 1
     resamples: int = 2000
     hold_back: bool = False
 
@@ -78,7 +80,8 @@ def run(
         parts = _positions(material, split)
         job = _fit.Job(
             recipe, material, parts, _splits.choosing_part(split), frames, options.seed, out,
-            _both(progress.epoch, watch), options.accelerator, threads, options.hold_back,
+            _both(progress.epoch, watch), progress.step, options.accelerator, threads, options.hold_back,
+            options.devices, options.machines,
         )  # fmt: skip
         fitted = _fit.fit(job)
         _leave(out, job, fitted, split, options)
@@ -200,7 +203,7 @@ def _about(recipe: Recipe, material: Material, split: Split, leaks: list, option
         "options": {
             key: value
             for key, value in asdict(options).items()
-            if key in ("adapt", "leaky_on_purpose", "accelerator", "resamples", "hold_back")
+            if key in ("devices", "machines", "adapt", "leaky_on_purpose", "accelerator", "resamples", "hold_back")
         },
     }
 

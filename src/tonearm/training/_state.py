@@ -23,6 +23,7 @@ class Outcome:
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     stopped: str = ""
+    rank: int = 0  # which of several processes this is
 
 
 class State:

@@ -99,6 +99,7 @@ def fit(
             report(row)
         fabric.barrier()
     outcome = state.finish()
+    outcome.rank = fabric.global_rank
     fabric.barrier()  # the first process may tidy up what the others still read
     return outcome
 
@@ -148,7 +149,8 @@ class _Learner:
             if not math.isfinite(loss):
                 raise _not_finite(epoch, number, train.tracks[positions], self.state)
             total, hits, seen = total + loss * len(y), hits + right, seen + len(y)
-            step(number + 1, len(mine), loss)
+            if fabric.is_global_zero:
+                step(number + 1, len(mine), loss)
         return total / seen, hits / seen
 
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> tuple[float, int]:
