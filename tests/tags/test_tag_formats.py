@@ -615,18 +615,53 @@ def test_a_picture_as_a_stream_in_front_of_the_sound(kind, music):
 
 @pytest.mark.parametrize(("step", "code"), [("edit", "damaged"), ("others", "verify")])
 def test_what_a_library_stumbles_over_is_one_line(step, code, music, monkeypatch):
-    path, other = music("wma"), music("flac")
+    path, other = music("m4a"), music("flac")
     plan = tags.plan(predicted(path, other))
     first = sha(path)
 
     def stumbles(*arguments):
         raise TypeError("'<' not supported between instances of 'int' and 'NoneType'")
 
-    broken = formats.registry.get("asf")._replace(**{step: stumbles})
-    monkeypatch.setitem(formats.registry._things, "asf", broken)
+    broken = formats.registry.get("mp4")._replace(**{step: stumbles})
+    monkeypatch.setitem(formats.registry._things, "mp4", broken)
     report = tags.apply(plan)
     assert [(item["path"], item["code"]) for item in report.skipped] == [(path, code)]
     assert "not supported" in report.skipped[0]["message"]
     assert report.count == 1
     assert sha(path) == first
     assert leftovers(path.rsplit("/", 1)[0]) == []
+
+
+@pytest.mark.parametrize("without", ["content", "extension", "both"])
+def test_asf_headers_that_lack_objects(without, music):
+    """What is missing is made; the sizes above it, and that of the file, come out right."""
+    from tonearm.tags.formats import asf
+
+    path = music("wma")
+    with open(path, "rb") as file:
+        layout = formats.read(file, path)[1]
+        file.seek(0)
+        data = bytearray(file.read())
+    size, gone = len(layout.parts["data"]), 0
+    wanted = {"content": (asf.CONTENT,), "extension": (asf.EXTENSION,), "both": (asf.CONTENT, asf.EXTENSION)}[without]
+    objects = int.from_bytes(data[24:28], "little")
+    for part in reversed(layout.parts["parts"]):
+        if part.guid in wanted:
+            del data[part.start : part.end]
+            gone, objects = gone + part.end - part.start, objects - 1
+    data[16:28] = struct.pack("<QI", size - gone, objects)
+    at = data.index(asf.FILE) + 40
+    data[at : at + 8] = struct.pack("<Q", len(data))
+    with open(path, "wb") as file:
+        file.write(data)
+    first, heard = sha(path), sound(path)
+    write(path, ["Jazz", "Blues", "Soul"])
+    assert genres_by_mutagen(path) == ["Jazz", "Blues", "Soul"]
+    np.testing.assert_array_equal(sound(path), heard)
+    with open(path, "rb") as file:
+        written = file.read()
+    assert struct.unpack_from("<Q", written, at)[0] == len(written) or written.index(asf.FILE) + 40 != at
+    write(path, ["Rock"])
+    assert genres_by_mutagen(path) == ["Rock"]
+    tags.undo()
+    back_to(path, first)

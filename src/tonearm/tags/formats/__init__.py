@@ -3,7 +3,7 @@
 A format reads a `Layout` and turns new genres into splices of the file. The splices touch the genre and the sizes
 around it and nothing else: every other frame, comment, picture and unknown block keeps its very bytes. mutagen, which
 rewrites whole tags (it drops frame flags, merges doubled frames and replaces text that is not UTF-8), is used to read,
-to check, to render single frames and pages, and for MP4 and ASF, whose tag trees it keeps as they are.
+to check, to render single frames and pages, and for MP4, whose tag tree it keeps as it is.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def find(file: BinaryIO, path: str) -> tuple[Format, int]:
     file.seek(start)
     head = file.read(64)
     if not head:
-        what = "nothing behind its ID3 tag" if start else "empty"
-        raise TagError(path, "not-audio" if not start else "damaged", f"the file is {what}")
+        what = "there is nothing behind its ID3 tag" if start else "the file is empty"
+        raise TagError(path, "not-audio" if not start else "damaged", what)
     # MP3 frames start with eleven set bits only: asked last, when no name matched.
     for name in sorted(registry, key=lambda name: name == "mpeg"):
         if registry.get(name).sniff(head):

@@ -31,6 +31,8 @@ def _stream(file: BinaryIO) -> tuple[OggPage, str]:
         codec = next((name for magic, (name, _) in CODECS.items() if page.packets[0].startswith(magic)), None)
         if codec is not None:
             return page, codec
+    if not page.offset:
+        raise TagError("", "damaged", "its beginning is missing")
     raise TagError("", "unsupported", "the Ogg file holds neither Vorbis, Opus, Speex nor FLAC")
 
 
