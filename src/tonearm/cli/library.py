@@ -57,18 +57,24 @@ def _find(
     query: list[str], order: str, limit: int, file: Path | None, model: str | None, as_json: bool
 ) -> None:  # fmt: skip
     from tonearm import library as room
+    from tonearm.library import rows
 
     with room.open(file) as mine:
-        rows = list(room.query(mine, query, model=model, order=order, limit=limit or None))
-        total = room.count(mine, query, model=model) if len(rows) == limit else len(rows)
+        chosen = rows.model_of(mine, model)
+        if limit:
+            total, found = rows.page(mine, query, chosen, order=order, limit=limit)
+        else:
+            found = list(rows.find(mine, query, chosen, order=order))
+            total = len(found)
     if as_json:
-        _print_json(total=total, files=rows)
+        texts = ", ".join([rows.to_json(row, chosen) for row in found])
+        print(f'{{"total": {total}, "files": [{texts}]}}')
         return
-    for row in rows:
-        print(_line(row))
-    if total > len(rows):
-        print(f"… and {total - len(rows)} more (--limit 0 shows all)", file=sys.stderr)
-    elif not rows:
+    for row in found:
+        print(_line(rows.to_dict(row, chosen)))
+    if total > len(found):
+        print(f"… and {total - len(found)} more (--limit 0 shows all)", file=sys.stderr)
+    elif not found:
         print("nothing fits", file=sys.stderr)
 
 
@@ -153,6 +159,7 @@ def export(
     from tonearm import library as room
     from tonearm.errors import UsageError
     from tonearm.library import export as writing
+    from tonearm.library import rows
 
     if per_genre and (output is None or format not in (None, "m3u8")):
         raise UsageError("--per-genre writes playlists into a folder", hint="-o playlists, and no other --format")
@@ -162,17 +169,18 @@ def export(
     if relative and kind != "m3u8":
         raise UsageError("--relative is about playlists", hint="-o playlist.m3u8")
     with room.open(library) as mine:
-        rows = room.query(mine, query or [], model=model, order=order)
+        chosen = rows.model_of(mine, model)
+        found = writing.Found(rows.find(mine, query or [], chosen, order=order), chosen)
         if per_genre:
-            counts = writing.per_genre(rows, output, relative=relative)
+            counts = writing.per_genre(found, output, relative=relative)
             words = ", ".join(f"{genre} {count}" for genre, count in counts.items()) or "no song has a genre"
             print(f"{len(counts)} playlists in {output}: {words}", file=sys.stderr)
         elif output is None:
             if kind == "parquet" and sys.stdout.isatty():
                 raise UsageError("Parquet is nothing for a terminal", hint="-o songs.parquet")
-            writing.WRITERS[kind](rows, sys.stdout.buffer)
+            writing.WRITERS[kind](found, sys.stdout.buffer)
         else:
-            count = writing.to_file(rows, output, kind, relative=relative)
+            count = writing.to_file(found, output, kind, relative=relative)
             print(f"{count} files written to {output}", file=sys.stderr)
 
 

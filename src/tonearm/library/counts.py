@@ -63,6 +63,8 @@ def stats(library: Library, *, model: str | None = None) -> dict[str, Any]:
 def _agreement(library: Library, model: rows.ModelRow) -> dict[str, int]:
     with translated(library.path):
         language.prepare(library, model.genres)
-    sql = f"SELECT total({language.FLAGS['agree']}), total({language.FLAGS['disagree']}) FROM {rows.FROM}"
-    agree, disagree = library.read(f"{sql} WHERE f.missing_at IS NULL AND f.genres <> ''", (model.id,))[0]
-    return {"agree": int(agree), "disagree": int(disagree)}
+    sql = f"SELECT ({language.AGREEMENT}) AS agreed FROM {rows.FROM} WHERE p.sure = 1 AND f.genres <> ''"
+    counts = dict(
+        library.read(f"SELECT agreed, count(*) FROM ({sql} AND f.missing_at IS NULL) GROUP BY agreed", (model.id,))
+    )
+    return {"agree": counts.get(1, 0), "disagree": counts.get(0, 0)}

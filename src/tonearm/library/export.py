@@ -11,72 +11,92 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from tonearm.errors import TonearmError, UsageError, unknown_name
 from tonearm.library.listing import batches
+from tonearm.library.rows import ModelRow, Row, to_json
+from tonearm.library.store import raw
 
 COLUMNS = (
     "path", "genre", "probability", "sure", "genres", "model", "version", "title", "artist", "album", "year", "tagged",
     "seconds", "size", "missing", "error", "warnings", "id",
 )  # fmt: skip
 
-Rows = Iterable[dict[str, Any]]
+
+_TRUTHS = (COLUMNS.index("sure"), COLUMNS.index("missing"))
 
 
-def flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of a table: the best genre and its probability, lists joined by semicolons."""
-    best = row["genres"][0] if row["genres"] else {"genre": None, "probability": None}
-    return {
-        **row,
-        "genre": best["genre"],
-        "probability": best["probability"],
-        "genres": "; ".join(f"{genre['genre']} {genre['probability']:g}" for genre in row["genres"]),
-        "tagged": "; ".join(row["tagged"]),
-        "error": row["error"]["code"] if row["error"] else None,
-        "warnings": " ".join(warning["code"] for warning in row["warnings"]),
-    }
+class Found(NamedTuple):
+    """What is written: rows, and the model whose predictions they have."""
+
+    rows: Iterable[Row]
+    model: ModelRow
 
 
-def write_csv(rows: Rows, out: IO[bytes]) -> int:
+def flat(row: Row, model: ModelRow) -> tuple:
+    """The cells of a table, in the order of COLUMNS; lists are joined by semicolons."""
+    heard = row.genres is not None
+    several = _several(row.genres) if heard else ""
+    warnings = " ".join(warning["code"] for warning in json.loads(row.warnings)) if row.warnings else ""
+    return (
+        row.path, row.genre, None if row.probability is None else round(row.probability, 4), bool(row.sure), several,
+        model.name if heard else None, model.version if heard else None, row.title, row.artist, row.album, row.year,
+        row.tagged.replace("\n", "; "), None if row.seconds is None else round(row.seconds, 3), row.size,
+        row.missing_at is not None, row.error_code, warnings, row.id,
+    )  # fmt: skip
+
+
+def _several(genres: str) -> str:
+    """`Jazz 0.81; Blues 0.12` from what the library stores, as JSON only where it has to be."""
+    if "\\" in genres:
+        return "; ".join(f"{genre['genre']} {genre['probability']}" for genre in json.loads(genres))
+    plain = genres[1:-1].replace('{"genre": "', "").replace('", "probability": ', " ")
+    return plain.replace("}, ", "; ").replace("}", "")
+
+
+def write_csv(found: Found, out: IO[bytes]) -> int:
     # Names that are not UTF-8 come out as the bytes they are, so that they lead to the file.
     text = io.TextIOWrapper(out, "utf-8", errors="surrogateescape", newline="", write_through=False)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     count = 0
-    for row in map(flat, rows):
-        writer.writerow([_cell(row[name]) for name in COLUMNS])
-        count += 1
+    for some in batches(found.rows, 1000):
+        writer.writerows([_in_words(flat(row, found.model)) for row in some])
+        count += len(some)
     text.flush()
     text.detach()
     return count
 
 
-def _cell(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+def _in_words(values: tuple) -> list[Any]:
+    cells = list(values)
+    for place in _TRUTHS:
+        cells[place] = "true" if cells[place] else "false"
+    return cells
 
 
-def write_json(rows: Rows, out: IO[bytes]) -> int:
-    """One array, an object per line; ASCII, so that any name comes through."""
+def write_json(found: Found, out: IO[bytes]) -> int:
+    """One array, an object per line."""
     count = 0
     out.write(b"[")
-    for row in rows:
-        out.write((",\n" if count else "\n").encode() + json.dumps(row).encode())
+    for row in found.rows:
+        out.write(f"{',' if count else ''}\n{to_json(row, found.model)}".encode())
         count += 1
     out.write(b"\n]\n")
     return count
 
 
-def write_jsonl(rows: Rows, out: IO[bytes]) -> int:
+def write_jsonl(found: Found, out: IO[bytes]) -> int:
     """An object per line: what `tonearm tag plan --from` reads."""
     count = 0
-    for row in rows:
-        out.write(json.dumps(row).encode() + b"\n")
+    for row in found.rows:
+        out.write(f"{to_json(row, found.model)}\n".encode())
         count += 1
     return count
 
 
-def write_parquet(rows: Rows, out: IO[bytes]) -> int:
+def write_parquet(found: Found, out: IO[bytes]) -> int:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -88,25 +108,26 @@ def write_parquet(rows: Rows, out: IO[bytes]) -> int:
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in (*COLUMNS, "path_bytes")])
     count = 0
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
-        for some in batches(map(flat, rows), 10_000):
-            for row in some:
-                # Text has to be UTF-8 there; a name that is not stands in the other column as it is.
-                row["path_bytes"] = os.fsencode(row["path"])
-                row["path"] = row["path_bytes"].decode("utf-8", "backslashreplace")
-            writer.write_table(pa.Table.from_pylist(some, schema=schema))
+        for some in batches(found.rows, 10_000):
+            columns = list(zip(*(flat(row, found.model) for row in some), strict=True))
+            # Text has to be UTF-8 there; a name that is not stands in a column of its own as it is.
+            names = [raw(path) for path in columns[0]]
+            columns[0] = [name.decode("utf-8", "backslashreplace") for name in names]
+            arrays = [pa.array(values, field.type) for values, field in zip([*columns, names], schema, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             count += len(some)
     return count
 
 
-def write_playlist(rows: Rows, out: IO[bytes], folder: Path | None = None) -> int:
+def write_playlist(found: Found, out: IO[bytes], folder: Path | None = None) -> int:
     """Extended M3U in UTF-8; paths relative to `folder` where it is given and on the same drive."""
     count = 0
     out.write(b"#EXTM3U\n")
-    for row in rows:
-        named = " - ".join(text for text in (row["artist"], row["title"]) if text)
-        label = named or os.path.splitext(os.path.basename(row["path"]))[0]
-        seconds = -1 if row["seconds"] is None else round(row["seconds"])
-        out.write(f"#EXTINF:{seconds},{_one_line(label)}\n{_place(row['path'], folder)}\n".encode())
+    for row in found.rows:
+        named = " - ".join(text for text in (row.artist, row.title) if text)
+        label = named or os.path.splitext(os.path.basename(row.path))[0]
+        seconds = -1 if row.seconds is None else round(row.seconds)
+        out.write(f"#EXTINF:{seconds},{_one_line(label)}\n{_place(row.path, folder)}\n".encode())
         count += 1
     return count
 
@@ -117,7 +138,8 @@ def _one_line(text: str) -> str:
 
 def _place(path: str, folder: Path | None) -> str:
     """A path as a line of a playlist; as an address where it could not be one line of UTF-8."""
-    if any(c in "\n\r" or "\ud800" <= c <= "\udfff" for c in path) or path != path.strip():
+    unfit = not path.isprintable() and any(c in "\n\r" or "\ud800" <= c <= "\udfff" for c in path)
+    if unfit or path != path.strip():
         return Path(path).as_uri()
     if folder is not None:
         with suppress(ValueError):  # another drive
@@ -145,26 +167,27 @@ def format_of(name: str | None, path: Path | None) -> str:
     return name
 
 
-def to_file(rows: Rows, path: Path, format: str, *, relative: bool = False) -> int:
+def to_file(found: Found, path: Path, format: str, *, relative: bool = False) -> int:
     """Write rows to a file, whole or not at all; returns how many there were."""
     folder = path.parent.absolute() if relative and format == "m3u8" else None
     with _replaced(path) as out:
-        return WRITERS[format](rows, out, folder) if folder else WRITERS[format](rows, out)
+        return WRITERS[format](found, out, folder) if folder else WRITERS[format](found, out)
 
 
-def per_genre(rows: Rows, folder: Path, *, relative: bool = False) -> dict[str, int]:
+def per_genre(found: Found, folder: Path, *, relative: bool = False) -> dict[str, int]:
     """A playlist for each predicted genre in a folder; returns how many songs are in each."""
-    by_genre: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        if row["genres"]:
-            by_genre.setdefault(row["genres"][0]["genre"], []).append(row)
+    by_genre: dict[str, list[Row]] = {}
+    for row in found.rows:
+        if row.genre is not None:
+            by_genre.setdefault(row.genre, []).append(row)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TonearmError(f"{folder}: cannot be made ({error.strerror})", code="write") from None
     counts = {}
     for genre, some in sorted(by_genre.items()):
-        counts[genre] = to_file(some, folder / f"{_file_name(genre)}.m3u8", "m3u8", relative=relative)
+        path = folder / f"{_file_name(genre)}.m3u8"
+        counts[genre] = to_file(Found(some, found.model), path, "m3u8", relative=relative)
     return counts
 
 

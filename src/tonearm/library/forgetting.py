@@ -15,7 +15,7 @@ def forget(library: Library, query: str | Iterable[str], *, model: str | None = 
     """Take the files that a query finds out of the library, and what is known of sounds that none has any more."""
     if not language.parse(query):
         raise UsageError("what should be forgotten?", hint="tonearm library forget is:missing")
-    ids = [row["id"] for row in rows.query(library, query, model=model)]
+    ids = [row.id for row in rows.find(library, query, rows.model_of(library, model))]
     for some in batches(ids, 500):
         library.write_many("DELETE FROM files WHERE id = ?", [(id_,) for id_ in some])
     _sweep(library)
@@ -32,7 +32,9 @@ def forget_model(library: Library, model: str) -> int:
 
 
 def _sweep(library: Library) -> None:
-    orphans = library.read("SELECT id FROM contents c WHERE NOT EXISTS (SELECT 1 FROM files WHERE content_id = c.id)")
+    orphans = library.read(
+        "SELECT id FROM contents WHERE id NOT IN (SELECT content_id FROM files WHERE content_id IS NOT NULL)"
+    )
     for some in batches(orphans, 500):
         library.write_many("DELETE FROM contents WHERE id = ?", some)
     for (root,) in library.read("SELECT path FROM roots"):

@@ -30,6 +30,11 @@ KEYS = {
     "warning": "code of what the model noticed: warning:silent",
     "is": "missing, error, sure, unsure, disagree, agree, tagged, untagged, predicted, unpredicted",
 }
+# 1 where a genre in the tags is the predicted one, 0 where it is another of the model's; NULL where tags and model do
+# not speak of the same genres: "shoegaze" is no contradiction to a model that lacks it.
+AGREEMENT = (
+    "SELECT max(s.genre = p.genre) FROM file_genres g JOIN spoken s ON s.folded = g.folded WHERE g.file_id = f.id"
+)
 FLAGS = {
     "missing": "f.missing_at IS NOT NULL",
     "error": "f.error_code IS NOT NULL",
@@ -39,12 +44,8 @@ FLAGS = {
     "untagged": "f.genres = ''",
     "predicted": "p.content_id IS NOT NULL",
     "unpredicted": "p.content_id IS NULL",
-    # Only where tags and model speak of the same genres: "shoegaze" is no contradiction to a model that lacks it.
-    "disagree": "p.sure = 1 AND EXISTS (SELECT 1 FROM file_genres g JOIN spoken s ON s.folded = g.folded "
-    "WHERE g.file_id = f.id) AND NOT EXISTS (SELECT 1 FROM file_genres g JOIN spoken s ON s.folded = g.folded "
-    "WHERE g.file_id = f.id AND s.genre = p.genre)",
-    "agree": "p.sure = 1 AND EXISTS (SELECT 1 FROM file_genres g JOIN spoken s ON s.folded = g.folded "
-    "WHERE g.file_id = f.id AND s.genre = p.genre)",
+    "disagree": f"p.sure = 1 AND ({AGREEMENT}) = 0",
+    "agree": f"p.sure = 1 AND ({AGREEMENT}) = 1",
 }  # fmt: skip
 _WORDS = re.compile(r'(?:[^\s"]|"[^"]*")+')
 _STARTS = re.compile(rf"\s(?:not\s+)?(?:{'|'.join(KEYS)}):")
@@ -115,13 +116,8 @@ def prepare(library: Library, genres: tuple[str, ...]) -> None:
     connection.executemany("INSERT OR IGNORE INTO spoken VALUES (?, ?)", pairs)
 
 
-def _has(text: bytes | None, part: bytes) -> bool:
-    # As bytes: the text of a path need not be UTF-8, which SQLite would refuse to hand over.
-    if text is None:
-        return False
-    if not text.isascii():
-        return folded(text.decode("utf-8", "replace")).find(part.decode()) >= 0
-    return part in text.lower() or part.decode() in folded(text.decode())
+def _has(text: str | None, part: str) -> bool:
+    return text is not None and part in folded(text)
 
 
 def _contains(column: str):
@@ -129,14 +125,17 @@ def _contains(column: str):
         words = folded(value)
         if not words:  # nothing but signs: as they are
             return Condition(f"instr({column}, ?) > 0", [value])
-        return Condition(f"has(CAST({column} AS BLOB), ?)", [words.encode()])
+        # SQLite itself passes over all that have the words nowhere.
+        return Condition(f"instr(f.words, ?) > 0 AND has({column}, ?)", [words, words])
 
     return build
 
 
 def _anywhere(library: Library, value: str, genres: tuple[str, ...]) -> Condition:
-    text = "coalesce(f.title, '') || ' \n ' || coalesce(f.artist, '') || ' \n ' || coalesce(f.album, '') || ' \n '"
-    return _contains(f"{text} || f.path")(library, value, genres)
+    words = folded(value)
+    columns = ("f.words", "f.path_words") if words else ("f.title", "f.artist", "f.album", "f.path")
+    sql = " OR ".join(f"coalesce(instr({column}, ?), 0) > 0" for column in columns)
+    return Condition(sql, [words or value] * len(columns))
 
 
 def _genre(library: Library, value: str, genres: tuple[str, ...]) -> Condition:
@@ -163,7 +162,8 @@ def _tag(library: Library, value: str, genres: tuple[str, ...]) -> Condition:
 def _path(library: Library, value: str, genres: tuple[str, ...]) -> Condition:
     if value.startswith(("~", os.sep, f".{os.sep}")) or value in (".", "..") or os.path.isabs(value):
         return Condition(*below([os.path.abspath(os.path.expanduser(value))], "f.path"))
-    return _contains("f.path")(library, value, genres)
+    words = folded(value)
+    return Condition(f"instr({'f.path_words' if words else 'f.path'}, ?) > 0", [words or value])
 
 
 def _between(column: str, key: str):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tonearm.errors import UsageError
 from tonearm.library.folders import Listing, Status
+from tonearm.library.sound import folded
 from tonearm.library.store import Library, raw
 
 # Rows per transaction: short enough that another scan never waits long.
@@ -152,9 +153,11 @@ def _absent_roots(
         count = sum(path.startswith(inside) for path, _ in gone)
         if not count:
             continue
-        if not os.path.isdir(root):
+        if root not in listing.folders:
+            if os.path.isdir(root):
+                continue  # it could not be listed, which is told elsewhere
             reason = "the folder is not there"
-        elif root in listing.folders and not any(path.startswith(inside) for path in listing.files):
+        elif not any(path.startswith(inside) for path in listing.files):
             reason = "the folder is empty"
         else:
             continue
@@ -186,10 +189,14 @@ def apply(library: Library, listing: Listing, found: Difference) -> int:
     changed = [(row.id,) for _, row in found.changed]
     _each(library, changed, "UPDATE files SET pending = 1, missing_at = NULL WHERE id = ?")
     renamed = _renamed(library, listing, found.new)
-    _each(library, [(raw(path), id_) for path, id_ in renamed.items()],
-          "UPDATE OR IGNORE files SET path = CAST(? AS TEXT), missing_at = NULL WHERE id = ?")  # fmt: skip
-    fresh = [(raw(path), now) for path in found.new if path not in renamed]
-    _each(library, fresh, "INSERT OR IGNORE INTO files (path, added_at) VALUES (CAST(? AS TEXT), ?)")
+    moved = ((raw(path), folded(path), id_) for path, id_ in renamed.items())
+    _each(
+        library,
+        moved,
+        "UPDATE OR IGNORE files SET path = CAST(? AS TEXT), path_words = ?, missing_at = NULL WHERE id = ?",
+    )
+    fresh = ((raw(path), folded(path), now) for path in found.new if path not in renamed)
+    _each(library, fresh, "INSERT OR IGNORE INTO files (path, path_words, added_at) VALUES (CAST(? AS TEXT), ?, ?)")
     return len(renamed)
 
 
@@ -210,7 +217,7 @@ def _renamed(library: Library, listing: Listing, new: list[str]) -> dict[str, in
     return found
 
 
-def _each(library: Library, values: list[tuple], sql: str) -> None:
+def _each(library: Library, values: Iterable[tuple], sql: str) -> None:
     for batch in batches(values, BATCH):
         library.write_many(sql, batch)
 

@@ -161,7 +161,7 @@ def _predict(path_of_model: str, path: str) -> tuple[Heard, float | None]:
         genre=best.genre if best else None,
         probability=float(best.probability) if best else None,
         sure=bool(said.sure),
-        genres=json.dumps([[genre, round(float(share), 4)] for genre, share in said.genres], ensure_ascii=False),
+        genres=json.dumps([{"genre": genre, "probability": round(float(share), 4)} for genre, share in said.genres]),
         warnings=json.dumps(warnings) if warnings else None,
         probabilities=np.asarray(said.probabilities, "<f4").tobytes(),
         vectors=vectors,

@@ -71,7 +71,8 @@ def scan(
     """Bring the library up to date with folders (default: those scanned before), and hear what is new in them.
 
     `model`: a name or path for `runtime.load`; None hears no genres, only tags, lengths and fingerprints. `retry`:
-    also files that failed before. `progress(done, total)`: while folders are listed, total is None.
+    also files that failed before. `workers` as in `engines.local.run`. `progress(done, total)`: while folders are
+    listed, total is None.
     """
     began = time.monotonic()
     chosen = None
@@ -129,7 +130,8 @@ def _work(
     under_way: dict[int, Job] = {}
     items = _claimed(lib, claims, ids, model_id, under_way)
     workers = min(local.default_workers() if workers is None else workers, len(ids))
-    outcomes = local.run(partial(look, wanted), items, workers=workers, timeout_seconds=timeout_seconds)
+    patience = timeout_seconds if workers else None  # without a process nobody can end it
+    outcomes = local.run(partial(look, wanted), items, workers=workers, timeout_seconds=patience)
     for done, outcome in enumerate(outcomes, 1):
         job = under_way.pop(outcome.index)
         found = outcome.value if outcome.error is None else _lost(job, outcome.error)
@@ -284,8 +286,8 @@ def _keep_content(connection: Any, found: Look, wanted: Wanted, now: int) -> int
 
 def _keep_tags(connection: Any, id_: int, tags: sound.Tags) -> None:
     connection.execute(
-        "UPDATE files SET title = ?, artist = ?, album = ?, year = ?, genres = ? WHERE id = ?",
-        (tags.title, tags.artist, tags.album, tags.year, "\n".join(tags.genres), id_),
+        "UPDATE files SET title = ?, artist = ?, album = ?, year = ?, genres = ?, words = ? WHERE id = ?",
+        (*tags[:4], "\n".join(tags.genres), sound.words(tags), id_),
     )
     connection.execute("DELETE FROM file_genres WHERE file_id = ?", (id_,))
     rows = [(each, id_) for each in sound.folded_genres(tags.genres)]

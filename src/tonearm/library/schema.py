@@ -23,9 +23,10 @@ CREATE TABLE files (
   pending INTEGER NOT NULL DEFAULT 1, claim INTEGER,
   missing_at INTEGER, error_code TEXT, error_message TEXT,
   title TEXT, artist TEXT, album TEXT, year INTEGER, genres TEXT NOT NULL DEFAULT '',
+  words TEXT NOT NULL DEFAULT '', path_words TEXT NOT NULL DEFAULT '',
   added_at INTEGER NOT NULL, looked_at INTEGER
 );
-CREATE INDEX files_content ON files (content_id);
+CREATE INDEX files_content ON files (content_id, missing_at);
 CREATE INDEX files_inode ON files (inode);
 CREATE INDEX files_pending ON files (id) WHERE pending;
 CREATE INDEX files_claimed ON files (claim) WHERE claim IS NOT NULL;
@@ -46,7 +47,7 @@ CREATE TABLE predictions (
   genre TEXT, probability REAL, sure INTEGER NOT NULL, genres TEXT NOT NULL, warnings TEXT, probabilities BLOB,
   predicted_at INTEGER NOT NULL, PRIMARY KEY (content_id, model_id)
 ) WITHOUT ROWID;
-CREATE INDEX predictions_genre ON predictions (model_id, genre, probability);
+CREATE INDEX predictions_genre ON predictions (model_id, genre, probability, sure);
 CREATE TABLE vectors (
   model_id INTEGER NOT NULL REFERENCES models (id) ON DELETE CASCADE, kind TEXT NOT NULL,
   content_id INTEGER NOT NULL REFERENCES contents (id) ON DELETE CASCADE,

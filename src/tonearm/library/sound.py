@@ -133,6 +133,11 @@ def folded(text: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", text.casefold()))
 
 
+def words(tags: Tags) -> str:
+    """Title, artist and album folded, a line each: what is searched for words."""
+    return "\n".join(folded(text or "") for text in (tags.title, tags.artist, tags.album))
+
+
 def folded_genres(genres: tuple[str, ...] | list[str]) -> list[str]:
     """Each genre that tags name; "Rock/Pop" in one tag is two to a person."""
     parts = [part for genre in genres for part in (genre, *re.split(r"[;/,|]", genre))]

@@ -134,4 +134,4 @@ def _first_file(library: Library, content: int) -> int | None:
 
 
 def _rows(library: Library, model: ModelRow, ids: list[int]) -> dict[int, dict[str, Any]]:
-    return {row["id"]: row for row in rows.by_id(library, model, ids)}
+    return {row.id: rows.to_dict(row, model) for row in rows.by_id(library, model, ids)}
