@@ -246,8 +246,8 @@ for (const box of document.querySelectorAll('.maps')) {
       if (!way) return;
       event.preventDefault();
       if (at < 0) { show(Math.max(0, nearest(points, 180, 165))); return; }
-      const [x, y] = points[at];
-      const i = nearest(points, x, y, (dx, dy) => {
+      const [x, y] = points[at], only = chosen();
+      const i = only >= 0 && data.genres[at] !== only ? nearest(points, x, y) : nearest(points, x, y, (dx, dy) => {
         const along = dx * way[0] + dy * way[1], across = Math.abs(dx * way[1]) + Math.abs(dy * way[0]);
         return along > 0.05 ? along + 3 * across : Infinity;
       });
