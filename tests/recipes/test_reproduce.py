@@ -84,3 +84,23 @@ def test_why_they_differ_is_one_sentence(accuracy, interval, sentence):
            "results": [result]}  # fmt: skip
     assert _reproduce.why(row).startswith(sentence)
     assert "svm-mfcc" in _reproduce.markdown([row])
+    honest = {**result, "protocol": "artist", "as_published": False, "leaky": False, "accuracy": 0.3}
+    fall = f"From segment to artist it falls by {100 * accuracy - 30:.0f} points."
+    assert fall in _reproduce.why({**row, "results": [result, honest]})
+
+
+def test_a_run_made_alone_becomes_the_first_of_several_seeds(tmp_path):
+    pack = table_pack(tmp_path / "pack")
+    how = {"protocols": ["artist"], "settings": {"model.trees": 5}}
+    options = recipes.Options(quiet=True)
+    first = recipes.reproduce(["baseline-forest"], str(pack.folder), tmp_path / "out", options, **how)
+    folder = tmp_path / "out" / "baseline-forest" / "artist"
+    began = (folder / "metrics.json").stat().st_mtime_ns
+    rows = recipes.reproduce(["baseline-forest"], str(pack.folder), tmp_path / "out", options, seeds=2, **how)
+    found = rows[0]["results"][0]
+    assert found["seeds"] == 2
+    assert found["by_seed"][0] == pytest.approx(first[0]["results"][0]["accuracy"])
+    assert (folder / "seed-0" / "metrics.json").stat().st_mtime_ns == began, "it was not trained again"
+    assert not (folder / "run.json").exists()
+    again = recipes.reproduce(["baseline-forest"], str(pack.folder), tmp_path / "out", options, **how)
+    assert again[0]["results"][0]["seeds"] == 2, "what is there is told"
