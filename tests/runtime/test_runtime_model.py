@@ -230,6 +230,9 @@ def test_the_low_rate_of_a_file_is_told(folder):
     assert model.feature.sample_rate == 44100
     assert [w.code for w in model.predict(sound(8.0), sample_rate=22050).warnings] == ["low-sample-rate"]
     assert model.predict(sound(8.0, rate=32000), sample_rate=32000).warnings == ()
+    listen = {"excerpts": 1, "clip_seconds": 6.0, "top_hz": 11025}
+    modest = tonearm.load(write_tiny(folder / "modest.onnx", feature=native, listen=listen))
+    assert modest.predict(sound(8.0), sample_rate=22050).warnings == ()
 
 
 def test_the_same_music_at_another_rate_is_nearly_the_same(tiny):

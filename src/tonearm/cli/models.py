@@ -55,6 +55,8 @@ def summary(told: dict[str, Any]) -> Iterator[str]:
 def card(told: dict[str, Any]) -> Iterator[str]:
     """All that a person should know before trusting a model."""
     yield f"{told['name']}  version {told['version']}, {_size(told['bytes'])}"
+    if told.get("title"):
+        yield from _folded(told["title"], "")
     yield told["path"]
     yield from _section("genres", ", ".join(told["classes"]))
     yield from _section("how good it is", [_figure(figure) for figure in told["figures"]] or "nobody has measured it")
@@ -100,7 +102,8 @@ def _figure(figure: dict[str, Any]) -> str:
     words = f"{100 * figure['accuracy']:.1f} %"
     if figure.get("interval"):
         words += " [{:.1f}, {:.1f}]".format(*(100 * edge for edge in figure["interval"]))
-    part = f"{figure.get('part', '')} part".strip()
+    part = str(figure.get("part") or "?")
+    part += " part" if part in ("train", "valid", "test") else ""
     words += f" of tracks right: {figure.get('dataset', '?')}, {part}, protocol {figure.get('protocol', '?')}"
     words += f", n = {figure.get('n', '?')}"
     if seeds := figure.get("seeds"):

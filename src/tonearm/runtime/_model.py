@@ -22,7 +22,7 @@ from tonearm.runtime._prediction import Prediction, Problem, listed
 
 # The rate of a feature that has none of its own, as in packs at each file's own rate: that of nearly all music.
 NATIVE_RATE = 44100
-# Below this share of the model's rate, what it listens to at the top is missing (32,000 of 44,100 Hz).
+# Below this share of what the model listens to, the top of it is missing (32,000 of 44,100 Hz).
 LOW_RATE = 32000 / 44100
 # Crops that go through the graph at once.
 BATCH = 64
@@ -77,7 +77,7 @@ class Model:
         heard = _listen.listen(source, self.plan, sample_rate)
         excerpts, warnings = _checks.examine(heard.excerpts, heard.seconds)
         probabilities, embedding = self.from_waveforms(excerpts)
-        if heard.sample_rate < LOW_RATE * self.plan.sample_rate:
+        if heard.sample_rate / 2 < LOW_RATE * self._top_hz:
             sentence = f"nothing above {heard.sample_rate // 2} Hz is in it, the model knows music to {self._top_hz} Hz"
             warnings = (*warnings, Problem("low-sample-rate", sentence))
         no_music = any(warning.code in _checks.NO_MUSIC for warning in warnings)
@@ -234,7 +234,9 @@ class Model:
 
     @property
     def _top_hz(self) -> int:
-        return int(getattr(self.feature, "fmax", None) or self.plan.sample_rate // 2)
+        """Up to which frequency it listens: its description may say less than its feature holds."""
+        told = self.info["listen"].get("top_hz") or getattr(self.feature, "fmax", None)
+        return int(told or self.plan.sample_rate // 2)
 
 
 def crops(length: int, frames: int | None, overlap: float) -> np.ndarray:
