@@ -11,7 +11,7 @@ import pytest
 HEAVY = ("torch", "librosa", "sklearn", "scipy", "matplotlib", "pandas", "av", "numba", "ray", "fastapi", "optuna")
 
 # Rooms that are for training alone and say so; no light command reaches them.
-HEAVY_ROOMS = ("tonearm.models.nets", "tonearm.training")
+HEAVY_ROOMS = ("tonearm.models.nets", "tonearm.shipping", "tonearm.training")
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys

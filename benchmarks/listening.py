@@ -1,0 +1,97 @@
+"""How many excerpts of a song are enough: answers from a few against the answer from all of it.
+
+    python benchmarks/listening.py SONGS --model fma
+
+For each song in the folder, windows of the model's own length are heard every few seconds; their joined votes are the
+answer of the whole song. Then as few as 1, 2, 3, 5, 8 windows, spread as `tonearm predict` spreads them and shifted by
+up to a tenth of the song to have more than one try per song, are held against it: how often the first genre is the
+same, how far the probabilities are (mean absolute difference), and what it costs in CPU time to decode and to answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+import tonearm
+from tonearm import audio
+from tonearm.runtime import _listen
+
+
+def windows(model, path: Path, step_seconds: float) -> tuple[np.ndarray, np.ndarray]:
+    """Starts in seconds and crop logits (windows, crops, classes) of a song."""
+    starts, logits = [], []
+    for start, waveform in _listen.windows(str(path), model.plan, step_seconds):
+        starts.append(start)
+        logits.append(model._answers(model.features_of([waveform]))[0][0])
+    return np.array(starts), np.stack(logits)
+
+
+def joined(model, logits: np.ndarray) -> np.ndarray:
+    return model._joined(logits.reshape(1, -1, logits.shape[-1]))[0]
+
+
+def cost(model, path: Path, excerpts: int) -> tuple[float, float]:
+    """CPU milliseconds to decode and to answer with so many excerpts."""
+    plan = model.plan._replace(excerpts=excerpts)
+    begun = time.process_time()
+    heard = _listen.listen(str(path), plan)
+    decoded = time.process_time()
+    model.from_waveforms(heard.excerpts)
+    return 1e3 * (decoded - begun), 1e3 * (time.process_time() - decoded)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("songs", type=Path, help="a folder of whole songs")
+    parser.add_argument("--model", default="fma")
+    parser.add_argument("--step-seconds", type=float, default=3.0)
+    parser.add_argument("--shifts", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    model = tonearm.load(arguments.model)
+    paths = [path for path in sorted(arguments.songs.iterdir()) if path.suffix.lower() in audio.SUFFIXES]
+    paths = [path for path in paths if audio.info(path).seconds > model.plan.clip_seconds * 1.5]
+    songs = [windows(model, path, arguments.step_seconds) for path in paths]
+    model.predict(str(paths[0]))  # what is loaded once is not part of the cost
+    rows = []
+    for count in (1, 2, 3, 5, 8):
+        same, apart = [], []
+        for starts, logits in songs:
+            whole = joined(model, logits)
+            seconds = starts[-1] + model.plan.clip_seconds
+            for shift in np.linspace(-0.1, 0.1, arguments.shifts):
+                plan = model.plan._replace(excerpts=count)
+                wanted = np.array(_listen.starts(seconds, plan)) + shift * seconds
+                chosen = np.abs(starts[:, None] - np.clip(wanted, 0, starts[-1])).argmin(0)
+                some = joined(model, logits[chosen])
+                same.append(int(some.argmax() == whole.argmax()))
+                apart.append(float(np.abs(some - whole).mean()))
+        times = np.median([cost(model, path, count) for path in paths for _ in range(3)], axis=0)
+        rows.append(
+            {
+                "excerpts": count,
+                "same_first_genre": float(np.mean(same)),
+                "mean_difference": float(np.mean(apart)),
+                "n": len(same),
+                "songs": len(paths),
+                "decode_ms": float(times[0]),
+                "answer_ms": float(times[1]),
+            }
+        )
+    if arguments.json:
+        print(json.dumps(rows))
+        return
+    print(f"{model.name} {model.version}: {len(paths)} songs, {arguments.shifts} shifts each")
+    for row in rows:
+        words = f"{row['excerpts']:2d} excerpts: first genre as of the whole song {row['same_first_genre']:.0%}"
+        words += f" of {row['n']}, probabilities apart {row['mean_difference']:.3f}"
+        print(f"{words}, decode {row['decode_ms']:.0f} ms, answer {row['answer_ms']:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

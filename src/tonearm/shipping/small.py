@@ -1,0 +1,59 @@
+"""Weights in 16 bits: half the file, and the figures are those of exactly these weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import fusion
+
+LEAST = 1024  # smaller arrays are not worth a node
+
+
+def round_weights(module: torch.nn.Module) -> torch.nn.Module:
+    """Every large parameter rounded to what float16 can hold, each batch normalisation first taken into its layer."""
+    module.eval()
+    with torch.no_grad():
+        for child in module.modules():
+            if isinstance(child, nn.Sequential):
+                _fuse(child)
+        for tensor in [*module.parameters(), *module.buffers()]:
+            if tensor.is_floating_point() and tensor.numel() >= LEAST:
+                tensor.copy_(tensor.half().float())
+    return module
+
+
+def _fuse(layers: nn.Sequential) -> None:
+    """As the exporter does it; here, so that what is rounded is what stands in the file."""
+    for i in range(len(layers) - 1):
+        layer, norm = layers[i], layers[i + 1]
+        if isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            fused = fusion.fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fusion.fuse_conv_bn_eval
+            layers[i], layers[i + 1] = fused(layer, norm), nn.Identity()
+
+
+def halve_file(path: Path) -> None:
+    """Keep large weights of an ONNX file that float16 holds without loss as float16, and turn them back when loaded."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(path)
+    nodes = []
+    for initializer in model.graph.initializer:
+        if initializer.data_type != TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(initializer)
+        with np.errstate(over="ignore"):
+            halved = values.astype(np.float16)
+        if values.size < LEAST or not np.array_equal(halved.astype(np.float32), values):
+            continue  # a convolution that took its batch normalisation in is not of 16 bits any more
+        name = initializer.name
+        initializer.CopyFrom(numpy_helper.from_array(halved, f"{name}.half"))
+        nodes.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    kept = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes, *kept])
+    onnx.checker.check_model(model)
+    onnx.save(model, path)

@@ -1,0 +1,230 @@
+"""The parts of shipped models against scikit-learn, scipy and plain numpy, and the one command on a small pack."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import scipy.fft
+import torch
+from sklearn.kernel_ridge import KernelRidge as Peer
+
+import tonearm
+from tonearm.cli import main
+from tonearm.errors import TonearmError, UsageError
+from tonearm.packs import open_pack, write_pack
+from tonearm.shipping import augment, graph, kernel, loop, make, recipe, small
+from tonearm.shipping.net import BandNet
+from tonearm.shipping.statistics import CORRELATED, SWINGS_HZ, Statistics
+
+SMALL = {
+    "name": "small", "title": "three kinds of noise", "pack": "noise", "feature_rate": 22050, "crops": 2,
+    "seeds": [0], "net": {"width": 4, "embedding": 8},
+    "training": {"steps": 25, "batch_size": 12, "crop_frames": 32, "learning_rate": 0.01, "ema_decay": 0.8},
+    "kernel": {}, "figures": {"choose_folds": 2, "artist_folds": 3, "test": True},
+    "card": {"must_not": ["anything"]}, "licence": "none",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def packs(tmp_path_factory):
+    """Three genres that differ in which bands move, eight artists each, and a teacher that knows the bright band."""
+    folder = tmp_path_factory.mktemp("packs")
+    draw = np.random.default_rng(3)
+    n, frames = 72, 96
+    genre = np.arange(n) % 3
+    stored = draw.integers(60, 120, (n, 128, frames))
+    for i in range(n):
+        at = 10 + 35 * genre[i] + int(draw.integers(0, 8))
+        stored[i, at : at + 20] += (60 + 60 * np.sin(np.arange(frames) * (genre[i] + 1) / 3)).astype(int)
+    part = np.array(["train", "valid", "test"])[np.repeat([0, 0, 0, 0, 0, 0, 1, 2], 9)]
+    columns = {
+        "id": [f"t{i:03d}" for i in range(n)], "genre": [("calm", "mild", "wild")[k] for k in genre],
+        "split": part.tolist(), "artist": [f"artist {i // 9}-{genre[i]}" for i in range(n)], "recording": [""] * n,
+    }  # fmt: skip
+    feature = {"kind": "logmel", "sample_rate": 22050, "n_mels": 128, "frames": frames, "clip_seconds": 8.0}
+    write_pack(folder / "noise", np.clip(stored, 0, 255).astype(np.uint8), columns, feature=feature, name="noise",
+               scale="clip-minmax")  # fmt: skip
+    vectors = stored.mean(2).reshape(n, 16, 8).mean(2).astype(np.float32)
+    backwards = {name: values[::-1] for name, values in columns.items()}
+    write_pack(folder / "teacher", vectors[::-1].copy(), backwards, feature={"kind": "statistics"}, name="teacher")
+    return folder
+
+
+def test_statistics_are_those_of_numpy_and_scipy():
+    draw = np.random.default_rng(0)
+    x = draw.random((3, 128, 387)).astype(np.float32)
+    found = Statistics(128, 387, 12.9)(torch.from_numpy(x)).numpy()
+    for row, one in zip(found, x.astype(np.float64), strict=True):
+        np.testing.assert_allclose(row[:128], one.mean(1), rtol=1e-5)
+        np.testing.assert_allclose(row[128:256], np.log(one.std(1) + 0.01), rtol=1e-4)
+        np.testing.assert_allclose(row[256:384], np.log(np.diff(one).std(1) + 0.01), rtol=1e-4)
+        ranked = np.sort(one, axis=1)
+        np.testing.assert_allclose(row[384:512], ranked[:, round(0.1 * 386)], rtol=1e-5)
+        cepstra = scipy.fft.dct(one, axis=0, norm="ortho")[:24]
+        np.testing.assert_allclose(row[640:664], cepstra.mean(1), rtol=1e-3, atol=1e-5)
+        alike = np.corrcoef(cepstra[:CORRELATED])[np.triu_indices(CORRELATED, 1)]
+        np.testing.assert_allclose(row[688:808], alike, atol=5e-3)  # a little is added to each deviation
+        groups = one.reshape(16, 8, 387).mean(1)
+        groups -= groups.mean(1, keepdims=True)
+        power = np.abs(np.fft.rfft(groups * np.hanning(387), axis=1)) ** 2
+        hz = np.fft.rfftfreq(387, 1 / 12.9)
+        pairs = itertools.pairwise(SWINGS_HZ)
+        swings = [np.log(power[:, (hz >= low) & (hz < high)].mean(1) + 1e-4) for low, high in pairs]
+        np.testing.assert_allclose(row[808:952].reshape(16, 9), np.stack(swings, 1), rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(row[952], one.mean(), rtol=1e-5)
+
+
+def test_kernel_ridge_is_scikit_learns():
+    draw = np.random.default_rng(1)
+    x, z = draw.normal(size=(80, 12)), draw.normal(size=(9, 12))
+    labels = draw.integers(0, 4, 80)
+    found = kernel.fit(x, labels, 4, gamma=0.6, ridge=0.2)(torch.from_numpy(z.astype(np.float32))).numpy()
+    mean, scale = x.mean(0), x.std(0) + 1e-6
+    wanted = np.eye(4)[labels]
+    peer = Peer(alpha=0.2, kernel="rbf", gamma=0.6 / 12).fit((x - mean) / scale, wanted - wanted.mean(0))
+    np.testing.assert_allclose(found, peer.predict((z - mean) / scale), atol=2e-3)  # anchors are kept in 16 bits
+
+
+def test_lower_bands_put_a_tone_where_the_narrower_scale_has_it():
+    import librosa
+
+    matrix = graph.lower_bands(128, 44100, 11025.0)
+    np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-6)
+    wide, narrow = (librosa.mel_frequencies(130, fmin=0, fmax=top)[1:-1] for top in (22050, 11025))
+    # A value per band that is its own pitch comes out as the pitch of the band that it goes to.
+    # (The lowest one lies below the lowest of the wide scale, and takes that one's value.)
+    np.testing.assert_allclose((matrix @ wide)[1:], narrow[1:], rtol=2e-3)
+    assert (matrix @ wide)[0] == pytest.approx(wide[0])
+
+
+def test_rounded_weights_change_little_and_are_exact_in_16_bits():
+    torch.manual_seed(0)
+    net = BandNet(128, {"genre": 3}, width=8, embedding=16)
+    for module in net.modules():  # as after training: norms that do something
+        if isinstance(module, (torch.nn.BatchNorm2d, torch.nn.BatchNorm1d)):
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    x = torch.rand(4, 128, 64)
+    with torch.no_grad():
+        before = net.eval()(x)["genre"].softmax(1)
+        after = small.round_weights(net)(x)["genre"].softmax(1)
+    assert 0 < float((before - after).abs().max()) < 2e-3
+    large = [p for p in net.parameters() if p.numel() >= small.LEAST]
+    assert large
+    assert all(torch.equal(p, p.half().float()) for p in large)
+
+
+def test_augmentation_is_drawn_from_its_generator_alone():
+    setting = recipe.Augmentation()
+    stored = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (5, 128, 100)).astype(np.uint8))
+    fill = torch.full((128, 1), 0.5)
+
+    def once(seed: int) -> torch.Tensor:
+        draw = np.random.default_rng(seed)
+        batch = augment.crops(stored, np.array([0, 3, 4]), 40, setting, draw)
+        return augment.changed(batch, fill, setting, draw)
+
+    assert torch.equal(once(1), once(1))
+    assert not torch.equal(once(1), once(2))
+    quiet = setting.model_copy(update={"tempo": 0.0})
+    plain = augment.crops(stored, np.array([2]), 100, quiet, np.random.default_rng(0))
+    assert torch.equal(plain[0], stored[2].float() / 255)
+
+
+def test_mixup_joins_targets_in_the_shares_of_the_crops():
+    batch = torch.eye(4).reshape(4, 4, 1)
+    mixed, (target,) = augment.mixed(batch, [torch.eye(4)], 0.4, np.random.default_rng(2))
+    assert torch.allclose(mixed[:, :, 0], target)
+    assert torch.allclose(target.sum(1), torch.ones(4))
+
+
+def test_training_that_was_stopped_goes_on_as_if_it_had_not_been(packs, tmp_path, monkeypatch):
+    setting = recipe.Recipe(**{**SMALL, "teacher": "teacher"})
+    setting = setting.model_copy(update={"training": setting.training.model_copy(update={"teacher": 1.0})})
+    monkeypatch.setattr(loop, "SAVE_EVERY", 10)
+    shop = make._open(setting, packs, tmp_path, print)
+    rows = make._rows(shop, ("train",))
+    losses: dict[str, list[float]] = {"whole": [], "parts": []}
+    whole = loop.train(setting, shop.material, rows, 5, tmp_path / "whole.safetensors",
+                       report=lambda step, loss: losses["whole"].append(loss))  # fmt: skip
+
+    def stop(step: int, loss: float) -> None:
+        if step == 24:
+            raise KeyboardInterrupt
+        losses["parts"].append(loss)
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(setting, shop.material, rows, 5, tmp_path / "parts.safetensors", report=stop)
+    del losses["parts"][20:]  # the last checkpoint is of step 20
+    parts = loop.train(setting, shop.material, rows, 5, tmp_path / "parts.safetensors",
+                       report=lambda step, loss: losses["parts"].append(loss))  # fmt: skip
+    assert losses["whole"] == losses["parts"]
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, parts.state_dict()[name]), name
+    assert not (tmp_path / "parts.unfinished").exists()
+    with pytest.raises(TonearmError, match="another training"):
+        loop.train(setting, shop.material, rows[:-1], 5, tmp_path / "parts.safetensors")
+
+
+def test_the_teacher_is_matched_by_id(packs, tmp_path):
+    shop = make._open(recipe.Recipe(**{**SMALL, "teacher": "teacher"}), packs, tmp_path, print)
+    stored = np.asarray(open_pack(packs / "noise").features, np.float64)
+    wanted = stored.mean(2).reshape(72, 16, 8).mean(2)
+    np.testing.assert_allclose(shop.material.vectors, wanted, atol=4)  # the pack's values were clipped at 255
+
+
+@pytest.mark.slow
+def test_one_command_from_pack_to_a_model_that_predicts(packs, tmp_path, capsys):
+    import yaml
+
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(SMALL), encoding="utf-8")
+    with pytest.raises(SystemExit) as end:
+        main(["make", str(path), "--data", str(packs), "-o", str(tmp_path / "made"), "--json"])
+    assert end.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    by_protocol = {(figure["protocol"], figure["part"]): figure for figure in told["figures"]}
+    chosen = by_protocol["artist", "2 folds of train and valid"]
+    tested = by_protocol["official", "test"]
+    assert (chosen["n"], tested["n"], by_protocol["artist", "3 folds of all clips"]["n"]) == (63, 9, 72)
+    assert chosen["accuracy"] > 0.6
+    assert tested["accuracy_mean"] == pytest.approx(np.mean(tested["accuracy_by_seed"]))
+    model = tonearm.load(told["model"])
+    assert model.genres == ("calm", "mild", "wild")
+    pack = open_pack(packs / "noise")
+    rows = np.flatnonzero(pack.column("split") == "test")
+    shares, embedding = model.from_features(np.asarray(pack.features)[rows])
+    assert embedding.shape == (9, 8)
+    right = np.array(model.genres)[shares.argmax(1)] == pack.column("genre")[rows]
+    # The figure is of the very weights in the file.
+    assert right.mean() == pytest.approx(tested["accuracy_by_seed"][0])
+    again = make.make(recipe.get(str(path)), packs, tmp_path / "made")
+    assert json.loads(json.dumps(again["figures"])) == told["figures"]  # nothing is trained twice
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_recipes_of_shipped_models_are_whole(name):
+    one = recipe.get(name)
+    assert one.name == name
+    assert "test" not in one.fit_on
+    assert one.card["must_not"]
+    assert one.card["known_failures"]
+
+
+def test_mistakes_in_a_recipe_are_told(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: x\nwidht: 3\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="title"):
+        recipe.get(str(path))
+    with pytest.raises(UsageError, match="gtzan"):
+        recipe.get("nothing")
+
+
+def test_no_model_is_fitted_on_a_test_part(packs, tmp_path):
+    setting = recipe.Recipe(**{**SMALL, "fit_on": ["train", "test"]})
+    shop = make._open(setting, packs, tmp_path, print)
+    with pytest.raises(UsageError, match="test part"):
+        make._final(shop, 0)
