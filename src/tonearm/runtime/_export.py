@@ -100,6 +100,12 @@ def _refuse(folder: Path, about: Mapping[str, Any], excerpts: int) -> None:
             hint="train a net on a feature that has frames, such as logmel",
             code="export",
         )
+    if set(about["feature"]) == {"kind"}:
+        raise TonearmError(
+            f"{folder}: its net learnt from {about['feature']['kind']} as its pack was made to have it",
+            hint="train it on a pack of its own feature, without --adapt",
+            code="export",
+        )
     if about["clip"]["join"] == "majority":
         raise TonearmError(
             f"{folder}: its votes are joined by majority, which a model file does not know",
@@ -175,10 +181,18 @@ def _described(
         "figures": figures,
         "training": {"recipe": run["recipe"], "data": run["data"]["name"], "sha256": run["data"].get("sha256", {}),
                      "protocol": run["protocol"], "seeds": [run["seed"]], "tonearm": run["code"]["tonearm"],
-                     "quick": run["quick"], "adapted": about["adapted"]},
+                     "quick": run["quick"], "adapted": about["adapted"], "ids": _learnt(folder)},
         "licence": licence or _licence(run),
         "card": {},
     }  # fmt: skip
+
+
+def _learnt(folder: Path) -> list[str]:
+    """Ids of the tracks that the net learnt from, so that it can be told when it is judged on them."""
+    from tonearm.protocols import read_split
+
+    split = read_split(folder / "split.json")
+    return sorted({name.rsplit("#", 1)[0] if split.unit == "row" else name for name in split.parts["train"]})
 
 
 def _licence(run: Mapping[str, Any]) -> str:
