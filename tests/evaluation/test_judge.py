@@ -109,6 +109,28 @@ def test_artists_of_the_training_are_found_in_other_data(svm_run, tmp_path):
     assert (seen["tracks"], seen["artists"]) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("training", "known", "tracks"),
+    [
+        ({}, False, 0),
+        ({"data": "music"}, True, 2),
+        ({"data": ["other", {"name": "music"}], "parts": ["train", "valid"]}, True, 4),
+        ({"data": "music", "protocol": "artist"}, False, 0),
+        ({"data": "music", "protocol": "artist", "ids": ["treble1", "elsewhere"]}, True, 1),
+        ({"data": "something-else"}, True, 0),
+    ],
+    ids=["nothing", "train", "parts", "a split of its own", "ids", "other data"],
+)
+def test_a_model_file_says_what_it_learnt_from(tmp_path, training, known, tracks):
+    made.music(tmp_path / "files")
+    rows = [f"files/{genre}/{genre}{i}.wav,{genre},{part},{genre}{i}"
+            for i, part in ((0, "train"), (1, "valid")) for genre in ("bass", "treble")]  # fmt: skip
+    (tmp_path / "music.csv").write_text("\n".join(["path,genre,split,id", *rows]))
+    model = write_tiny(tmp_path / "tiny.onnx", training=training)
+    seen = evaluate(model, tmp_path / "music.csv", part="all", workers=1, quiet=True).figures["seen_in_training"]
+    assert (seen["known"], seen["tracks"]) == (known, tracks)
+
+
 def test_by_columns_a_limit_and_predictions(svm_run, tmp_path, capsys):
     run, pack = svm_run
     call = ["evaluate", str(run), "--data", str(pack.folder), "--by", "artist", "--by", "genre"]

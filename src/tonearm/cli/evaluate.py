@@ -47,7 +47,10 @@ def command(
 ) -> None:
     """Judge a model: accuracy with its interval, per genre, how sure it may be, what it knew before."""
     from tonearm.evaluation.judge import WANTED, evaluate
+    from tonearm.reports._write import check_place
 
+    if predictions:
+        check_place(predictions)
     judged = evaluate(
         model, data, part=split, split_file=split_file, protocol=protocol, by=by or (), wanted=accuracy or WANTED,
         limit=limit, seed=seed, workers=workers, quiet=quiet,

@@ -35,12 +35,14 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Show on which bands and seconds a prediction rests, as numbers, picture and sound; and check it."""
-    from tonearm.errors import TonearmError
+    from tonearm.errors import TonearmError, UsageError
     from tonearm.evaluation.explain import explain, summary
     from tonearm.evaluation.predictor import open_predictor
     from tonearm.packs._progress import Progress
 
     predictor = open_predictor(model)
+    if output and output.exists() and not output.is_dir():
+        raise UsageError(f"{output}: is a file", hint="name a folder with -o")
     found, failed = [], 0
     progress = Progress(len(files), "files", quiet=quiet or len(files) == 1)
     for file in files:

@@ -86,17 +86,15 @@ class FilePredictor:
     def training(self) -> Training:
         """From the model's own description: `training` with `data`, and `ids` or `parts`."""
         told = self.model.info.get("training") or {}
-        data = told.get("data") or ()
-        if isinstance(data, dict):
-            data = data.get("name") or ()
-        names = (data,) if isinstance(data, str) else tuple(
-            str(some.get("name", "")) if isinstance(some, dict) else str(some) for some in data
-        )  # fmt: skip
-        ids = told.get("ids")
-        parts = told.get("parts") or ("train",)
-        if isinstance(parts, dict):
-            parts = tuple(parts)
-        return Training(names, frozenset(map(str, ids)) if ids else None, frozenset(), tuple(map(str, parts)))
+        data, ids = told.get("data") or (), told.get("ids")
+        names = [data] if isinstance(data, str | dict) else list(data)
+        names = [some.get("name", "") if isinstance(some, dict) else some for some in names]
+        # Parts are those of the data's own split; of a split that was made for the training only ids can tell.
+        own = told.get("protocol") in (None, "official")
+        parts = told.get("parts") or (("train",) if own else ())
+        return Training(
+            tuple(map(str, names)), frozenset(map(str, ids)) if ids else None, frozenset(), tuple(map(str, parts))
+        )
 
 
 def _kind(scale: Any) -> str | None:

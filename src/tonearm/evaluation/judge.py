@@ -57,10 +57,8 @@ def open_data(source: str | os.PathLike) -> Data:
         pack = packs.open_pack(folder)
         return Data(pack.name, text, protocols.table_of(pack), pack)
     resolved = datasets.resolve(text)
-    return Data(
-        resolved.defaults.get("name", resolved.dataset.name), text,
-        protocols.table_of(resolved.tracks, name=resolved.dataset.name),
-    )  # fmt: skip
+    name = str(resolved.defaults.get("name") or resolved.dataset.name)
+    return Data(name, text, protocols.table_of(resolved.tracks, name=name))
 
 
 def evaluate(

@@ -73,10 +73,8 @@ def _learnt(training: Training, table: TrackTable) -> frozenset[str] | None:
 
     if training.ids is not None:
         return training.ids
-    if not _same_data(training, table):
-        return None
     parts = official(table)
-    if not parts:
+    if not (_same_data(training, table) and training.parts and parts):
         return None
     members = [parts[name] for name in training.parts if name in parts]
     return frozenset(table.ids[np.concatenate(members)].tolist()) if members else frozenset()
