@@ -175,8 +175,9 @@ def scanning(room: Room, model: str, kills: int, chance: random.Random) -> str:
             if met >= kills:
                 room.taken(arguments)
                 break
-        if rows(path) != wanted:
-            raise Lost("a scan that was killed says something else than one that was not")
+        if (now := rows(path)) != wanted:
+            differ = [row for row in now if row not in wanted] or [row for row in wanted if row not in now]
+            raise Lost(f"a scan that was killed says something else than one that was not: {differ[:3]}")
     return f"scan: {met} kills, {number} libraries brought to their end; whole each time, and nothing heard twice lost"
 
 

@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from onnx import numpy_helper
 
+from tonearm import features
+
 torch.set_num_threads(1)
 torch.set_grad_enabled(False)
 
@@ -125,10 +127,16 @@ def _constant(given: list, a: dict[str, Any]) -> torch.Tensor:
     )  # fmt: skip
 
 
+def _top(given: list, a: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    return tuple(torch.topk(given[0], int(given[1]), dim=a.get("axis", -1), largest=bool(a.get("largest", 1))))
+
+
 TYPES = {1: torch.float32, 6: torch.int32, 7: torch.int64, 9: torch.bool, 11: torch.float64}
 OPERATORS = {
     "Conv": _conv, "Gemm": _gemm, "BatchNormalization": _norm, "Reshape": _reshaped, "Slice": _sliced,
     "Squeeze": _squeezed, "Unsqueeze": _unsqueezed, "Constant": _constant,
+    "TopK": _top,
+    "Abs": lambda x, a: x[0].abs(),
     "MaxPool": lambda x, a: _pool(x, a, "max"),
     "AveragePool": lambda x, a: _pool(x, a, "mean"),
     "GlobalAveragePool": lambda x, a: x[0].mean(dim=tuple(range(2, x[0].ndim)), keepdim=True),
@@ -224,6 +232,8 @@ def main() -> None:
     options = parser.parse_args()
     graph = onnx.load(options.model)
     info = json.loads([entry.value for entry in graph.metadata_props if entry.key == "tonearm"][-1])
+    # Only what the model file says of its feature is read by tonearm; "native" is the rate of nearly all music.
+    info["feature"] = features.from_config(info["feature"]).config()
     info["feature"]["sample_rate"] = info["feature"].get("sample_rate") or info["listen"].get("sample_rate") or 44100
     info["clips"] = {"frames": None, "overlap": 0.5, "join": "log-mean", **(info.get("clips") or {})}
     if options.onnx:
