@@ -25,7 +25,7 @@ def gather(folder: Path, ear: Any, options: Options, say: Progress) -> Gathered:
     if options.labels:
         raise UsageError(f"{folder}: a pack holds its labels itself", hint="leave out --labels")
     pack = open_pack(folder)
-    _check(pack, folder, ear)
+    check(pack, folder, ear)
     columns = [pack.column(name).tolist() for name in ("id", "genre", "artist", "recording")]
     rows = [Track(id=i, genre=g, artist=a, recording=r) for i, g, a, r in zip(*columns, strict=True)]
     if len(set(pack.tracks.tolist())) < len(rows):
@@ -42,12 +42,12 @@ def gather(folder: Path, ear: Any, options: Options, say: Progress) -> Gathered:
     known = any(track.artist for track in tracks)
     notes = [] if known else ["the pack names no artists: each track counts as an artist of its own"]
     unlabelled = [row.id for row in rows if not row.genre]
-    notes += _known_before(pack, ear)
+    notes += known_before(pack, ear)
     labelled = Labelled(tracks, unlabelled, "table", notes, "artists" if known else "songs")
     return Gathered(labelled, vectors, [], data=pack.name)
 
 
-def _check(pack: Pack, folder: Path, ear: Any) -> None:
+def check(pack: Pack, folder: Path, ear: Any) -> None:
     """The same numbers, or none: a head learnt on another feature would answer nonsense about sound."""
     from tonearm.evaluation.matching import feature_differences
     from tonearm.evaluation.predictor import feature_of
@@ -70,7 +70,7 @@ def _family(name: str) -> str:
     return name.lower().replace("_", "-").split("-")[0].split(":")[0].split("?")[0]
 
 
-def _known_before(pack: Pack, ear: Any) -> list[str]:
+def known_before(pack: Pack, ear: Any) -> list[str]:
     """What hears may have learnt from the very tracks: then the figures say little of other music."""
     data = (ear.info.get("training") or {}).get("data") or ()
     names = [data] if isinstance(data, (str, dict)) else list(data)
