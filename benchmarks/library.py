@@ -197,7 +197,7 @@ def songs(folder: Path, count: int) -> None:
     for number in range(count):
         times = np.arange(22050 * 12) / 22050
         tone = sum(np.sin(2 * np.pi * hertz * times) for hertz in rng.uniform(100, 3000, 6))
-        steps = np.repeat(rng.random(48), len(times) // 48)
+        steps = np.repeat(rng.random(50), len(times) // 50)
         suffix = ("flac", "mp3", "ogg")[number % 3]
         soundfile.write(
             folder / f"{number:03d}.{suffix}", 0.1 * tone * steps + 0.01 * rng.normal(size=len(times)), 22050

@@ -114,9 +114,13 @@ def open(path: str | os.PathLike | None = None, *, create: bool = False, write: 
     A library that cannot be written (a read-only drive) is opened for reading.
     """
     file = where(path)
-    if file.is_dir():
+    try:
+        is_folder, exists = file.is_dir(), file.exists()
+    except OSError as error:  # a folder above it that may not be entered, a name that cannot be one
+        raise LibraryError(file, "unreadable", error.strerror or str(error)) from None
+    if is_folder:
         raise LibraryError(file, "not-a-library", "it is a folder")
-    if not file.exists():
+    if not exists:
         if not create:
             raise LibraryError(file, "no-library")
         try:
