@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tonearm.runtime import Timeline
 
 SURE, UNSURE = "█", "▒"
+NO_MUSIC = "no music"
 PARTS = 1000  # that shares of the time are counted in
 # Whole minutes and parts of them that a person counts in.
 _TICKS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000, 86400)
@@ -101,7 +102,7 @@ def _legend(timeline: Timeline, signs: Sequence[tuple[tuple[str, str], ...]]) ->
         else:
             nothing += 1 / PARTS
     genres = sorted({genre for genre, _ in shares}, key=lambda g: -shares.get((g, True), 0) - shares.get((g, False), 0))
-    wide = max((len(timeline.genres[genre]) for genre in genres), default=0)
+    wide = max([len(timeline.genres[genre]) for genre in genres] + [len(NO_MUSIC)] * (nothing > 0))
     lines = []
     for genre in genres:
         line = f"{timeline.genres[genre]:<{wide}}"
@@ -109,4 +110,4 @@ def _legend(timeline: Timeline, signs: Sequence[tuple[tuple[str, str], ...]]) ->
             if share := shares.get((genre, sure)):
                 line += f"  {_painted(*signs[genre][0 if sure else 1])} {100 * share:.0f} %{words}"
         lines.append(line)
-    return [*lines, f"{'no music':<{wide}}  . {100 * nothing:.0f} %"] if nothing else lines
+    return [*lines, f"{NO_MUSIC:<{wide}}  . {100 * nothing:.0f} %"] if nothing else lines

@@ -63,24 +63,28 @@ def _run(
     from tonearm.cli._sounds import Status, shown
 
     status, notes = Status(), _Notes()
-    counts = {"files": 0, "sure": 0, "failed": 0}
+    done = sure = failed = 0
     items = _items(given, recursive, null, notes)
-    for prediction in _predictions(model, items, workers, top=top, threshold=threshold):
+    try:
+        for prediction in _predictions(model, items, workers, top=top, threshold=threshold):
+            status.clear()
+            done += 1
+            sure += prediction.sure
+            if (error := prediction.error) is not None:
+                failed += 1
+                print(f"{shown(prediction.path)}: {error.message} [{error.code}]", file=sys.stderr)
+            show(prediction)
+            status.show(f"{done} done")
+    except KeyboardInterrupt:
         status.clear()
-        counts["files"] += 1
-        counts["sure"] += prediction.sure
-        if prediction.error is not None:
-            counts["failed"] += 1
-            print(f"{shown(prediction.path)}: {prediction.error.message} [{prediction.error.code}]", file=sys.stderr)
-        show(prediction)
-        status.show(f"{counts['files']} done")
+        print(f"\ninterrupted after {done} files; what is printed is whole", file=sys.stderr)
+        raise typer.Exit(130) from None
     status.clear()
     notes.tell()
-    if counts["files"] > 1:
-        unsure = counts["files"] - counts["sure"] - counts["failed"]
-        words = f"{counts['files']} files: {counts['sure']} sure, {unsure} not sure"
-        print(words + (f", {counts['failed']} failed" if counts["failed"] else ""), file=sys.stderr)
-    return counts["failed"] + notes.failed
+    if done > 1:
+        words = f"{done} files: {sure} sure, {done - sure - failed} not sure"
+        print(words + (f", {failed} failed" if failed else ""), file=sys.stderr)
+    return failed + notes.failed
 
 
 class _Notes:
