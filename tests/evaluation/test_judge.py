@@ -89,8 +89,14 @@ def test_what_was_learnt_is_counted_and_told(svm_run, capsys):
     assert judged.figures["seen_in_training"]["tracks"] == learnt
     others = judged.figures["seen_in_training"]["accuracy_of_the_others"]
     assert others["n"] == 72 - learnt
-    assert tonearm(["evaluate", str(run), "--data", str(pack.folder), "--split", "train"]) == 0
+    page = run.parent / "page.html"
+    call = ["evaluate", str(run), "--data", str(pack.folder), "--split", "train", "--by", "artist"]
+    assert tonearm([*call, "--html", str(page)]) == 0
     assert "were in the training of this model" in capsys.readouterr().err
+    text = page.read_text()
+    for words in ("were in the training of this model", "Accuracy by artist", "Reliability", "confusion as CSV"):
+        assert words in text
+    assert "http://" not in text.replace("http://www.w3.org", "")
 
 
 def test_artists_of_the_training_are_found_in_other_data(svm_run, tmp_path):

@@ -40,6 +40,9 @@ def command(
     predictions: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Write what the model said of every track.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write it as one page that opens without a network.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap and of --limit.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes for audio; all cores unless given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
@@ -47,10 +50,11 @@ def command(
 ) -> None:
     """Judge a model: accuracy with its interval, per genre, how sure it may be, what it knew before."""
     from tonearm.evaluation.judge import WANTED, evaluate
-    from tonearm.reports._write import check_place
+    from tonearm.reports._write import check_place, write
 
-    if predictions:
-        check_place(predictions)
+    for place in (predictions, html):
+        if place:
+            check_place(place)
     judged = evaluate(
         model, data, part=split, split_file=split_file, protocol=protocol, by=by or (), wanted=accuracy or WANTED,
         limit=limit, seed=seed, workers=workers, quiet=quiet,
@@ -62,6 +66,11 @@ def command(
 
         write_predictions(predictions, {judged.figures["split"]: judged.tracks})
         print(f"written: {predictions}", file=sys.stderr)
+    if html:
+        from tonearm.reports.evaluation_page import evaluation_page
+
+        write(html, evaluation_page(judged.figures, judged.seen.sentences()))
+        print(f"written: {html}", file=sys.stderr)
     if as_json:
         print(json.dumps(judged.figures, ensure_ascii=False, allow_nan=False))
     else:

@@ -14,6 +14,8 @@ from tonearm.evaluation.intervals import LEVEL, RESAMPLES, rate_interval
 from tonearm.evaluation.metrics import right
 from tonearm.evaluation.predictions import Predictions
 
+# A band that is drawn needs no third digit, and there are twenty points.
+CURVE_RESAMPLES = 300
 POINTS = tuple(round(0.05 * i, 2) for i in range(1, 21))
 
 
@@ -35,7 +37,7 @@ def coverage(
     confidence = predictions.probabilities.max(axis=1)
     keywords = {"resamples": resamples, "level": level, "seed": seed}
 
-    def at(value: float) -> dict[str, Any]:
+    def at(value: float, keywords: dict[str, Any] = keywords) -> dict[str, Any]:
         given = confidence >= value
         found = {"threshold": float(value), "coverage": float(given.mean()), "n": int(given.sum())}
         if not given.any():
@@ -70,8 +72,7 @@ def coverage(
         # Mean error over all coverages: 0 is right wherever it is surest (Geifman and El-Yaniv, NeurIPS 2017).
         "risk_area": float((1 - curve.accuracy) @ np.diff(curve.n, prepend=0) / len(predictions)),
         "curve": [
-            {"coverage": float(curve.coverage[i]), "accuracy": float(curve.accuracy[i]),
-             "threshold": float(curve.threshold[i]), "n": int(curve.n[i])}
+            at(float(curve.threshold[i]), {**keywords, "resamples": min(resamples, CURVE_RESAMPLES)})
             for i in dict.fromkeys(first(share) for share in POINTS)
         ],
     }  # fmt: skip

@@ -158,6 +158,7 @@ def _figures(
     calibrated = replace(tracks, probabilities=predictor.calibrated(tracks.probabilities))
     resampling = {"resamples": about["resamples"], "seed": about["seed"]}
     rows = _tracks_of(source.table, tracks)
+    chance, most = calibration.calibration_error_by_chance(calibrated.probabilities, seed=about["seed"])
     return {
         **found,
         "model_kind": predictor.kind,
@@ -173,6 +174,7 @@ def _figures(
             "applied": predictor.kind == "model",
             "log_loss": metrics.log_loss(calibrated.truth, calibrated.probabilities),
             "ece": calibration.expected_calibration_error(calibrated.truth, calibrated.probabilities),
+            "ece_by_chance": {"mean": chance, "limit": most},
             "reliability": [asdict(row) for row in calibration.reliability(calibrated.truth, calibrated.probabilities)],
         },
         "coverage": coverage(calibrated, threshold=predictor.threshold, wanted=wanted, **resampling),
