@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+MOST = 24  # entries of a list that a card shows; the ids of all training tracks, say, are in the JSON
+
 
 def command(
     name: Annotated[
@@ -93,7 +95,7 @@ def _inline(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_inline(some)}" for key, some in value.items())
     if isinstance(value, list):
-        return ", ".join(map(_inline, value))
+        return f"{len(value)} of them" if len(value) > MOST else ", ".join(map(_inline, value))
     return str(value)
 
 
