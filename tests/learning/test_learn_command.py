@@ -70,7 +70,8 @@ def test_a_model_of_ones_own_from_tags(own, collection, capsys):
 
 
 def test_the_same_music_gives_the_same_file_and_is_not_heard_again(own, collection, capsys, monkeypatch):
-    learn(collection, "-o", own / "one.npz", "--min-tracks", 5, "--workers", 1)
+    learn(collection, "-o", own / "one.npz", "--min-tracks", 5, "--workers", 1, "--html", own / "one.html")
+    assert "one.npz: a model of your own genres" in (own / "one.html").read_text(encoding="utf-8")
     monkeypatch.setattr(hearing, "_hear", not_again)
     monkeypatch.setattr(hearing, "_look", not_again)
     os.mkdir(own / "again")
@@ -79,6 +80,17 @@ def test_the_same_music_gives_the_same_file_and_is_not_heard_again(own, collecti
     text = capsys.readouterr().out
     assert "3 genres from 27 songs by 9 artists, heard by fma" in text
     assert "learnt, but from too few to trust its figure" in text
+
+
+def test_what_was_learnt_needs_no_scikit_learn(own, collection):
+    learn(collection, "-o", own / "mine.npz", "--min-tracks", 5, "--quiet")
+    path = next(collection.glob("Bass artist 1/*.flac"))
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('sklearn', 'scipy', 'torch', 'librosa', 'onnx')));"
+        "import tonearm; print(tonearm.load(sys.argv[1]).predict(sys.argv[2]).genres[0].genre)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, own / "mine.npz", path], capture_output=True, text=True)
+    assert done.stdout.strip() == "Bass", done.stderr
 
 
 def test_it_works_in_every_command(own, collection, capsys):
