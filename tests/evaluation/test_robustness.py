@@ -138,6 +138,7 @@ def test_a_horse_is_found(tiny, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     rows = {row["change"]: row for row in found["changes"]}
     assert found["accuracy"] == 1.0
+    assert found["seen_in_training"]["known"]  # it says that it learnt from other data
     assert set(rows) == {"softer", "start", "mp3-64k", "low-pass-4000"}
     assert "left-channel" in found["skipped"]
     assert rows["softer"]["unchanged"] == rows["start"]["unchanged"] == 1.0

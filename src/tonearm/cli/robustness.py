@@ -36,6 +36,8 @@ def command(
     found = robustness(
         model, data, part=split, changes=change or (), limit=limit, seed=seed, workers=workers, quiet=quiet
     )
+    for sentence in found["seen_in_training"]["sentences"]:
+        print(f"WARNING: {sentence}", file=sys.stderr)
     for entry in found["failed"]:
         print(f"tonearm: {entry['path']}: {entry['message']}", file=sys.stderr)
     if as_json:

@@ -24,6 +24,7 @@ from tonearm.evaluation.paired import holm, mcnemar, paired_difference, sign_fli
 from tonearm.evaluation.parts import Part, choose
 from tonearm.evaluation.predictions import join_rows
 from tonearm.evaluation.predictor import Predictor, open_predictor
+from tonearm.evaluation.seen import seen
 
 NAMES = (*CHANGES, LEFT.name)
 LIMIT = 200
@@ -90,6 +91,8 @@ def robustness(
     if labelled:
         rate = rate_interval(asked.before.argmax(axis=1) == truth, over=told["interval_over"], **keywords)
         told |= {"accuracy": rate.value, "interval": rate.pair()}
+    known = seen(predictor.training, source.table, asked.tracks)
+    told["seen_in_training"] = {**known.to_json(), "sentences": known.sentences()}
     return {**told, "changes": rows, "skipped": dict(asked.skipped or {}), "failed": list(asked.failed)}
 
 
