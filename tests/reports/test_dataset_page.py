@@ -216,3 +216,13 @@ def test_the_command(music, tmp_path, capsys):
     for arguments, code in ((["gone"], 1), ([f"folder:{tmp_path}"], 1), ([str(music), "-o", "x.txt"], 2)):
         assert run(["explore", *arguments]) == code
         assert "Traceback" not in capsys.readouterr().err
+
+
+def test_names_on_a_map_do_not_cover_each_other():
+    order = [f"a genre of music {i}" for i in range(14)]
+    of = np.repeat(np.arange(14), 3)
+    points = np.random.default_rng(0).normal((180, 165), 4, size=(42, 2))
+    found = _map._names(points, of, order)
+    assert [name for *_, name in found] == order
+    for i, (x, y, name) in enumerate(found):
+        assert all(abs(y - b) >= 13 or abs(x - a) >= 3.6 * (len(name) + len(other)) for a, b, other in found[:i])

@@ -15,6 +15,7 @@ from tonearm.reports._palette import genre_color
 
 _HEIGHT = 330.0
 _MARGIN = 10.0
+_ROUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -159,18 +160,14 @@ def _map(place: Place, of: np.ndarray, order: Sequence[str]) -> Safe:
     points = spread(place.points)
     draw = Drawing(f"Map of all tracks: {place.name}", WIDTH, _HEIGHT)
     radius = 2.6 if len(points) < 1500 else 1.6
-    for index in range(len(order)):
-        own = points[of == index]
-        if len(own):
-            draw.dots(own[:, 0], own[:, 1], genre_color(index), radius, group=f"of{index}")
-    for index, genre in enumerate(order):
-        own = points[of == index]
-        if len(own):
-            x, y = np.median(own, axis=0)
-            half = 3.1 * len(genre)
-            draw.text(
-                float(np.clip(x, half, WIDTH - half)), y + 4, genre, size=11, anchor="middle", bold=True, halo=True
-            )
+    # In rounds, so that no genre lies above all others where they meet.
+    for start in range(_ROUNDS):
+        for index in range(len(order)):
+            own = points[of == index][start::_ROUNDS]
+            if len(own):
+                draw.dots(own[:, 0], own[:, 1], genre_color(index), radius, group=f"of{index}")
+    for x, y, genre in _names(points, of, order):
+        draw.text(x, y + 4, genre, size=11, anchor="middle", bold=True, halo=True)
     ring = '<circle class="ring" r="6" fill="none" stroke="var(--ink)" stroke-width="2" visibility="hidden"/></svg>'
     svg = Safe(str(draw.svg()).replace("</svg>", ring))
     box = tag(
