@@ -237,7 +237,7 @@ def kill_scans(folder: Path, kills: int, model: str | None, count: int = 60, see
     began = time.monotonic()
     subprocess.run([*call, "--library", str(path)], check=True, capture_output=True)
     whole, complete = time.monotonic() - began, held(path)
-    _remove(path)
+    remove(path)
     chance, met, before = random.Random(seed), 0, held(path)
     lives, finished = 1, 0
     for _ in range(kills):
@@ -255,7 +255,7 @@ def kill_scans(folder: Path, kills: int, model: str | None, count: int = 60, see
         before = after
         if after == complete:
             # Done: the next one starts from nothing, so that every kill has something to meet.
-            _remove(path)
+            remove(path)
             before, finished, lives = held(path), finished + 1, lives + 1
     subprocess.run([*call, "--library", str(path)], check=True, capture_output=True)
     assert held(path) == complete, "the last scan did not finish the work"
@@ -263,7 +263,7 @@ def kill_scans(folder: Path, kills: int, model: str | None, count: int = 60, see
             "songs": count, "predicted": len(complete["predictions"])}  # fmt: skip
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm"), Path(f"{path}-scans")):
         name.unlink(missing_ok=True)
 

@@ -18,6 +18,7 @@ import typer
 EXTRAS: dict[str, tuple[str, ...]] = {
     "av": ("av",),
     "audit": ("sklearn", "scipy"),
+    "library": ("usearch", "pyarrow"),
     "train": ("torch", "lightning_fabric", "safetensors", "sklearn", "scipy", "audiomentations", "onnx", "onnxscript"),
     "web": ("fastapi", "uvicorn", "python_multipart", "jinja2"),
     "cluster": ("ray",),
@@ -26,6 +27,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 WHAT_FOR = {
     "av": "M4A, AAC, WMA and the sound of video files",
     "audit": "the parts of the audit that train quick classifiers",
+    "library": "similar songs in libraries of more than 100,000, and export to Parquet",
     "train": "training models",
     "web": "the web page and its API",
     "cluster": "work on several machines",
