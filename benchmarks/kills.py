@@ -178,7 +178,7 @@ def scanning(room: Room, model: str, kills: int, chance: random.Random) -> str:
         if (now := rows(path)) != wanted:
             differ = [row for row in now if row not in wanted] or [row for row in wanted if row not in now]
             raise Lost(f"a scan that was killed says something else than one that was not: {differ[:3]}")
-    return f"scan: {met} kills, {number} libraries brought to their end; whole each time, and nothing heard twice lost"
+    return f"scan: {met} kills, {number} libraries brought to their end; whole each time, nothing lost"
 
 
 def heard(path: Path) -> set[Any]:

@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="Write genres into tags: planned first, journaled, and taken back on request.",
-    epilog="Example: tonearm tag plan ~/Music --from predictions.jsonl -o plan.json",
+    epilog="Example: tonearm tag plan ~/Music -o plan.json",
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
