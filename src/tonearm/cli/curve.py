@@ -57,7 +57,7 @@ def _show(report: dict[str, Any]) -> None:
     print(of.head(report))
     print(f"  {report['unit']}")
     for row in report["points"]:
-        print(f"  {row['x']:>8g}  {of.figure(row)}")
+        print(f"  {row['x']:>8.4g}  {of.figure(row)}")
         if row["gain"]:
             print(f"            {of.difference(row['gain'])} from the point before")
     for note in report["notes"]:

@@ -78,7 +78,8 @@ def _axes(recipe: Recipe, vary: Mapping[str, Sequence[Any]]) -> list[dict[str, A
         raise UsageError("nothing varies", hint="for example: --vary model.kernel_size=3,5,7")
     axes = []
     for setting, values in vary.items():
-        distinct = list({json.dumps(value, sort_keys=True, default=str): value for value in values}.values())
+        distinct: list[Any] = []
+        distinct += (value for value in values if not any(_same(value, one) for one in distinct))
         axes.append({"setting": setting, "values": distinct, "as_it_is": value_of(recipe, setting)})
     return axes
 

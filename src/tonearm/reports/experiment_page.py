@@ -261,7 +261,7 @@ def _curve_in_short(report: Mapping[str, Any]) -> list[object]:
     items: list[object] = []
     if first is not last:
         items.append(
-            f"From {first['x']:,.4g} to {last['x']:,.4g} {report['unit']}: {_percent(first['accuracy'])} to "
+            f"From {_at(first['x'])} to {_at(last['x'])} {report['unit']}: {_percent(first['accuracy'])} to "
             f"{_percent(last['accuracy'])}."
         )
     if last["gain"]:
@@ -304,10 +304,10 @@ def _curve_drawing(report: Mapping[str, Any], rows: Sequence[Mapping[str, Any]])
     wide = (
         (ends[0] / margin**0.04, ends[1] * margin**0.04) if log else (ends[0] - 0.04 * margin, ends[1] + 0.04 * margin)
     )
-    axes = Axes(draw, 44, 20, WIDTH - 54, 190, wide, (floor, top), x_log=log)
+    axes = Axes(draw, 44, 20, WIDTH - 62, 190, wide, (floor, top), x_log=log)
     axes.frame(
         x_name=report["unit"], y_name="accuracy", y_words=_draw.percent, x_ticks=_apart(axes, x),
-        x_words=lambda value: f"{value:,.4g}",
+        x_words=_at,
     )  # fmt: skip
     draw.area(axes.x(np.concatenate([x, x[::-1]])), axes.y(np.concatenate([low, high[::-1]])), "--g2", 0.2)
     for row in rows:
@@ -319,6 +319,11 @@ def _curve_drawing(report: Mapping[str, Any], rows: Sequence[Mapping[str, Any]])
     draw.dots(axes.x(x), axes.y(mean), "--g2", 4)
     draw.height = axes.top + axes.height + 32
     return draw
+
+
+def _at(value: float) -> str:
+    """A place on the curve: the mean of some counts has no digits that matter."""
+    return f"{value:,.0f}" if value >= 20 else f"{value:,.4g}"
 
 
 def _apart(axes: Axes, x: np.ndarray, room: float = 34) -> list[float]:
@@ -346,7 +351,7 @@ def _points(report: Mapping[str, Any]) -> list[object]:
         gain = row["gain"]
         told.append(
             (
-                f"{row['x']:,.4g}",
+                _at(row["x"]),
                 _percent(row["accuracy"]) or row["status"], _ends(row["interval"]), _spread(row),
                 *((points(gain["difference"]), _signed(gain["interval"]), f"{gain['p_holm']:.3g}",
                    "yes" if gain["told_apart"] else "no") if gain else ("", "", "", "")),
@@ -425,7 +430,7 @@ def _value_axes(draw: Drawing, value: np.ndarray, x_range: tuple[float, float], 
     margin = 0.08 * (float(np.ptp(value)) or 0.1)
     low, high = max(0.0, float(value.min()) - margin), float(value.max()) + margin
     return Axes(
-        draw, 44, 20, WIDTH - 54, 150, x_range, (low, high if metric == "log_loss" else min(1.0, high)), x_log=log
+        draw, 44, 20, WIDTH - 64, 150, x_range, (low, high if metric == "log_loss" else min(1.0, high)), x_log=log
     )
 
 
