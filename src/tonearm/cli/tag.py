@@ -38,7 +38,7 @@ def plan(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE|FOLDER|QUERY]…",
+            metavar="FILE|FOLDER|QUERY",
             help="Files and folders to listen to; or what to find in the library, such as genre:jazz is:untagged.",
         ),
     ] = None,
