@@ -169,7 +169,7 @@ def apply(
             print(f"{_files(len(report.details))} would be written", file=sys.stderr)
         else:
             print(f"{_files(report.count)} written, {len(report.skipped)} skipped", file=sys.stderr)
-            if report.journal:
+            if report.count:
                 print(f"  `tonearm tag undo` takes it back; journal: {report.journal}", file=sys.stderr)
     raise typer.Exit(1 if report.skipped else 0)
 
