@@ -186,3 +186,8 @@ def test_mistakes_of_users_are_told(tmp_path, pack, net, capsys):
         assert "Traceback" not in error
     assert run(["report", str(net), "-o", str(tmp_path / "x.pdf")]) == 2
     assert run(["report", str(net), "--data", str(tmp_path / "gone"), "-o", str(tmp_path / "x.html")]) == 1
+
+
+def test_paper_has_no_players(net):
+    style = run_page(net).split("<style>")[1].split("</style>")[0]
+    assert style.rindex(".screen, audio { display: none; }") > style.rindex("audio { display: block;")

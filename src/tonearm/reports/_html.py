@@ -15,9 +15,8 @@ from urllib.parse import quote
 
 from tonearm.reports._palette import css
 
+# What is for paper stands last, so that it wins over what is for all.
 _STYLE = """
-@media print { details::details-content { content-visibility: visible; } .screen, audio { display: none; }
-  figure, tr, .card { break-inside: avoid; } h2, h3 { break-after: avoid; } body { font-size: 10.5pt; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 54rem; padding: 1rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; overflow-wrap: break-word; }
@@ -50,6 +49,8 @@ table.short td:first-child, table.short th:first-child { min-width: 8rem; }
 @media print { .scroll { overflow: visible; } .scroll > svg { min-width: 0 !important; } }
 details { margin: .6rem 0; } summary { cursor: pointer; color: var(--link); padding: .25rem 0; }
 code { font-size: .875em; }
+@media print { details::details-content { content-visibility: visible; } .screen, audio { display: none; }
+  figure, tr, .card { break-inside: avoid; } h2, h3 { break-after: avoid; } body { font-size: 10.5pt; } }
 """
 
 

@@ -192,6 +192,8 @@ def _names(points: np.ndarray, of: np.ndarray, order: Sequence[str]) -> list[tup
             free = all(abs(at - b) >= 13 or abs(x - a) >= half + other for a, b, other in taken)
             if free and 6 <= at <= _HEIGHT - 6:
                 break
+        else:
+            continue  # no room is left: its colour is among the choices above the map
         taken.append((x, at, half))
         found.append((x, at, genre))
     return found

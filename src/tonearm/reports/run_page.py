@@ -327,6 +327,9 @@ def _mistakes(found: RunData, tracks: Tracks) -> list[object]:
         f"{len(wrong):,} of {len(one):,} are wrong. These {len(cards)} it was surest of: where the label is wrong, or "
         "the music is between genres, or the model has learnt something else than genre."
     )
+    audible = sum(one.ids[int(row)] in tracks.paths for row in order[:MISTAKES])
+    if tracks.paths and audible < len(cards):
+        said += f" Sound was found for {audible} of them."
     if not tracks.paths:
         said += " They cannot be heard here: `tonearm report --audio` says where the sound lies."
     return [tag("p", said), tag("div", *cards, class_="pair"), h.download("mistakes", columns, data)]
