@@ -79,7 +79,9 @@ def _axes(recipe: Recipe, vary: Mapping[str, Sequence[Any]]) -> list[dict[str, A
     axes = []
     for setting, values in vary.items():
         distinct: list[Any] = []
-        distinct += (value for value in values if not any(_same(value, one) for one in distinct))
+        for value in values:
+            if not any(_same(value, one) for one in distinct):
+                distinct.append(value)
         axes.append({"setting": setting, "values": distinct, "as_it_is": value_of(recipe, setting)})
     return axes
 
