@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from tonearm.errors import TonearmError, UsageError
 from tonearm.models import nets
 from tonearm.training import Clips, fit, join, predict, settings
-from tonearm.training.loop import _class_weights
+from tonearm.training.loop import _class_weights, _share
 
 
 def _parts(n: int = 24, seed: int = 0) -> tuple[Clips, Clips]:
@@ -137,6 +137,25 @@ def test_an_empty_part_is_refused(tmp_path):
     for parts in ((none, valid), (train, none)):
         with pytest.raises(TonearmError, match="part is empty"):
             fit(_net(), *parts, valid.scale(), settings(), tmp_path, n_classes=2, accelerator="cpu")
+
+
+def test_the_loss_of_tracks_is_that_of_their_joined_votes(tmp_path):
+    outcome = _fit(tmp_path, epochs=3, monitor="track-loss")
+    train, valid = _parts()
+    scores, positions = predict(outcome.net, valid, train.scale())
+    shares = torch.from_numpy(scores).softmax(1).numpy()
+    joined = join(shares, positions, len(valid), "mean")
+    expected = -np.log(joined[np.arange(len(valid)), valid.labels]).mean()
+    losses = [row["valid_track_loss"] for row in outcome.history]
+    assert outcome.best_epoch == int(np.argmin(losses)) + 1
+    assert min(losses) == pytest.approx(expected, rel=1e-5)
+
+
+def test_processes_share_batches_evenly_and_leave_none_out():
+    batches = list(range(5))
+    shares = [_share(batches, rank, 2) for rank in range(2)]
+    assert shares == [[0, 2, 4], [1, 3, 0]]
+    assert _share(batches, 0, 1) == batches
 
 
 def test_class_weights_are_those_of_scikit_learn():

@@ -60,7 +60,8 @@ class State:
     def _scores(self, settings: Settings) -> list[float]:
         if settings.monitor == "accuracy":
             return [row["valid_accuracy"] for row in self.outcome.history]
-        return [-row["valid_loss"] for row in self.outcome.history]
+        name = {"loss": "valid_loss", "track-loss": "valid_track_loss"}[settings.monitor]
+        return [-row[name] for row in self.outcome.history]
 
     def plateaus(self, settings: Settings) -> int:
         """How often the curve has stood still for `plateau_patience` epochs."""

@@ -197,7 +197,7 @@ def predict(
 
 
 def _judge(net: torch.nn.Module, valid: Clips, scale: Scale, settings: Settings, fabric: Fabric) -> dict[str, float]:
-    """Loss per clip and accuracy per track on the validation part."""
+    """Loss per clip and per track, and accuracy per track, on the validation part."""
     with fabric.autocast():
         scores, positions = predict(net, valid, scale, batch_size=max(64, settings.batch_size), device=fabric.device)
     shifted = scores - scores.max(axis=1, keepdims=True)
@@ -207,6 +207,7 @@ def _judge(net: torch.nn.Module, valid: Clips, scale: Scale, settings: Settings,
     return {
         "valid_loss": float(-logs[np.arange(len(truth)), truth].mean()),
         "valid_accuracy": float((joined.argmax(axis=1) == valid.labels).mean()),
+        "valid_track_loss": float(-np.log(np.maximum(joined[np.arange(len(valid)), valid.labels], 1e-12)).mean()),
     }
 
 

@@ -11,7 +11,7 @@ from tonearm.errors import UsageError, unknown_name
 CHOICES = {
     "optimizer": ("adam", "adamw", "sgd", "rmsprop"),
     "schedule": ("constant", "plateau", "cosine", "one-cycle"),
-    "monitor": ("accuracy", "loss"),
+    "monitor": ("accuracy", "loss", "track-loss"),
     "class_weights": ("none", "balanced"),
     "precision": ("auto", "float32", "bf16"),
     "join": ("mean", "sum", "majority", "log-mean"),
@@ -20,7 +20,10 @@ CHOICES = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Training as it is done unless a recipe says otherwise. `monitor` is taken on the validation part."""
+    """Training as it is done unless a recipe says otherwise.
+
+    `monitor` is taken on the validation part: accuracy per track, loss per clip, or loss of the joined votes per track.
+    """
 
     epochs: int = 50
     batch_size: int = 32
