@@ -37,6 +37,7 @@ class Difference:
     missing: list[tuple[str, Known]] = field(default_factory=list)
     away: list[dict[str, str | int]] = field(default_factory=list)
     unchanged: int = 0
+    waiting: int = 0  # listed by a scan that was stopped before it came to them
 
 
 def roots_of(library: Library, given: Iterable[str | os.PathLike]) -> list[str]:
@@ -90,6 +91,9 @@ def compare(rows: dict[str, Known], listing: Listing, roots: list[str]) -> Diffe
         row = rows.get(path)
         if row is None:
             found.new.append(path)
+            continue
+        if row.status.size is None:
+            found.waiting += 1
             continue
         same = row.status[:2] == status[:2] and (row.status.inode == status.inode or status.device in fickle)
         if not same:

@@ -108,7 +108,7 @@ def _list(lib: Library, roots: list[str], report: Report, progress: Progress | N
     report.moved = listing.apply(lib, here, found)
     folder_roots = [(store.raw(root), int(time.time())) for root in roots if root in here.folders]
     lib.write_many("INSERT OR REPLACE INTO roots VALUES (CAST(? AS TEXT), ?)", folder_roots)
-    report.found, report.new = len(here.files), len(found.new) - report.moved
+    report.found, report.new = len(here.files), len(found.new) - report.moved + found.waiting
     report.changed, report.unchanged = len(found.changed), found.unchanged
     report.returned, report.missing, report.away = len(found.returned), len(found.missing), found.away
     report.failed += here.problems
