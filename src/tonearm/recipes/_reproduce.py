@@ -21,6 +21,7 @@ from tonearm.recipes._run import Options, run
 from tonearm.recipes._schema import Recipe
 
 HONEST = ("track", "artist", "official")
+FEW = 50  # tracks, below which an interval holds nearly every claim
 QUICK = ("artist",)  # one honest protocol is enough to try that all of it runs
 
 
@@ -215,10 +216,13 @@ def why(row: Mapping[str, Any]) -> str:
     first = next((result for result in good if result["as_published"]), good[0])
     under = "the protocol of the claim" if first["as_published"] else f"the protocol {first['protocol']}"
     low, high = first["interval"]
+    if first["n"] < FEW:
+        return f"{first['n']} tracks can neither confirm the claim nor refute it.{adapted}"
     if low <= claim["value"] <= high:
         return f"The claim lies within our interval under {under}.{_fall(good)}{adapted}"
     gap = 100 * (first["accuracy"] - claim["value"])
-    reason = "; ".join(_reasons(row, first, gap)) or "the report leaves details open"
+    reasons, caveat = _reasons(row, first, gap), (*row["caveats"], "the report leaves details open")[0].rstrip(".")
+    reason = f"{'; '.join(reasons)}. {caveat}" if reasons else caveat
     how = "higher" if gap > 0 else "lower"
     return f"Ours is {abs(gap):.0f} points {how} under {under}: {reason}.{_fall(good)}{adapted}"
 
@@ -228,15 +232,13 @@ def _reasons(row: Mapping[str, Any], result: Mapping[str, Any], gap: float) -> l
     reasons = []
     shortened = [re.fullmatch(r"training\.epochs (\d+) instead of (\d+)", note) for note in result["adapted"]]
     for found in filter(None, shortened):
-        reasons.append(f"ours learnt for {found[1]} epochs and not {found[2]}")
+        reasons.append(f"ours learnt for {found[1]} of {found[2]} epochs")
     if len(result["adapted"]) > len(reasons):
-        reasons.append("ours runs on the nearest that the pack allows")
+        reasons.append("ours runs on the nearest that the data allows")
     if result["leaky"] and gap > 0:
         reasons.append("pieces of one song stand on both sides in this protocol")
     if not result["as_published"]:
         reasons.append(f"the claim is of another protocol ({row['claim']['protocol']})")
-    if row["caveats"]:
-        reasons.append(row["caveats"][0].rstrip("."))
     return reasons
 
 
