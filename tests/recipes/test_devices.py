@@ -34,3 +34,23 @@ def test_one_training_is_shared_not_many(tmp_path, capsys, arguments):
     command = ["train", "njupt-cnn2d", "--data", "p", "--devices", "2", "-o", str(tmp_path / "run"), *arguments]
     assert tonearm(command) == 2
     assert "share one training" in capsys.readouterr().err
+
+
+def test_a_stop_says_after_which_epoch_and_how_to_go_on(tmp_path, capsys, monkeypatch):
+    from tonearm.recipes._progress import Progress
+
+    pack = mel_pack(tmp_path / "pack", bands=32, frames=32)
+    settings = ["--set", "training.epochs=3", "--set", "model.filters=[4, 4, 4, 4, 4]", "--set", "clip.frames=32"]
+    command = ["train", "njupt-cnn2d", "--data", str(pack.folder), "--adapt", "-q", "--threads", "1", *settings]
+    original = Progress.epoch
+
+    def stopped(self, row):
+        original(self, row)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "epoch", stopped)
+        assert tonearm([*command, "-o", str(tmp_path / "run")]) == 130
+    assert "stopped after epoch 1; what is done is kept in" in capsys.readouterr().err
+    assert tonearm([*command, "-o", str(tmp_path / "run")]) == 0
+    assert len(runs.read_curves(tmp_path / "run")) == 3
