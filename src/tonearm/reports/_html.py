@@ -50,7 +50,7 @@ table.short td:first-child, table.short th:first-child { min-width: 8rem; }
 details { margin: .6rem 0; } summary { cursor: pointer; color: var(--link); padding: .25rem 0; }
 code { font-size: .875em; }
 @media print { details::details-content { content-visibility: visible; } .screen, audio { display: none; }
-  figure, tr, .card { break-inside: avoid; } h2, h3 { break-after: avoid; } body { font-size: 10.5pt; } }
+  figure, tr, .card { break-inside: avoid; } h2, h3, summary { break-after: avoid; } body { font-size: 10.5pt; } }
 """
 
 

@@ -144,7 +144,7 @@ def style(genres: int) -> str:
         ".choices label { padding: .15rem 0; cursor: pointer; } .swatch { display: inline-block; width: .8rem;"
         " height: .8rem; border-radius: 50%; vertical-align: -.05rem; }\n"
         ".map { cursor: crosshair; touch-action: manipulation; border: 1px solid var(--line); max-width: 34rem; }\n"
-        "@media print { .choices input { display: none; } }\n" + rules
+        "@media print { .choices input { display: none; } .swatch { print-color-adjust: exact; } }\n" + rules
     )
 
 
