@@ -1,6 +1,6 @@
 """Copies of one recording, whatever was done to the file: a small sketch of its acoustic landmarks per sound.
 
-All landmarks of a song are 30 kB. Kept are the few hundred whose codes come first in a fixed shuffle (Broder 1997, On
+All landmarks of a minute are 30 kB. Kept are the few hundred whose codes come first in a fixed shuffle (Broder 1997, On
 the resemblance and containment of documents): two songs that share half of their landmarks share about half of these.
 The first dozens of them are also keys of an index, by which a new sound finds those that it may be a copy of at once,
 however large the library is.
@@ -16,7 +16,7 @@ import numpy as np
 from tonearm.audio import Waveform
 
 # The beginning of a song is what copies of it have in common: read without seeking, and enough to be sure.
-SECONDS = 30.0
+SECONDS = 20.0
 KEPT, KEYS = 256, 24
 LEAST_LANDMARKS = 48  # with fewer (silence, a held tone) there is nothing to recognise
 COMMON = 200  # a key that so many sounds have (a jingle, a hum) tells nothing
