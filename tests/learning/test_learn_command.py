@@ -227,6 +227,22 @@ def test_an_encoder_that_does_not_run_stops_before_any_music_is_heard(own, colle
     assert not (own / ".cache").exists()
 
 
+@posix
+def test_names_that_are_not_utf_8_and_newlines(own, by_folder, capsys):
+    music = os.fsencode(own / "music")
+    for number, path in enumerate(sorted(by_folder.rglob("*.wav"))):
+        folder = os.path.join(music, os.fsencode(path.parent.name) + b" \xff\n")
+        os.makedirs(folder, exist_ok=True)
+        shutil.copy(path, os.path.join(folder, b"\xfe so\nng %d.wav" % number))
+    with open(os.path.join(music, b"Bass \xff\n", b"\xfd.mp3"), "wb"):
+        pass
+    arguments = [own / "music", "-o", own / "\udcfem.npz", "--min-tracks", 3, "--html", own / "m.html"]
+    found = report(capsys, *arguments)
+    assert (found["n"], sorted(found["per_genre"])) == (12, [r"Bass \xff", r"Treble \xff"])
+    assert found["skipped"][0]["path"].endswith("\udcfd.mp3")
+    assert tonearm.load(own / "\udcfem.npz").predict(song("Bass", 3), sample_rate=RATE).genres[0].genre == r"Bass \xff"
+
+
 REFUSED = {
     "nowhere": (2, "there is no such file or folder"),
     "no_music": (1, "there is no music in it"),

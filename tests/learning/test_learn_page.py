@@ -45,6 +45,13 @@ def test_the_page_tells_the_report_and_runs_nothing():
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
 
 
+def test_names_that_are_not_utf_8_are_shown_escaped():
+    odd = {**DOUBT, "path": "\udcff\n.mp3"}
+    text = page({**REPORT, "doubtful": [odd], "skipped": [{"path": "\udcfe", "code": "x", "message": "y"}]})
+    assert text.encode()
+    assert r"\udcff\n.mp3" in text
+
+
 def test_without_artists_or_doubts_it_says_so():
     text = page({**REPORT, "interval_over": "songs", "doubtful": [], "no_doubts": "they guess", "scarce": []})
     assert "unknown artists" in text

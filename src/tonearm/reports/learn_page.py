@@ -9,12 +9,14 @@ from typing import Any
 from tonearm.reports._html import download, fold, join, table, tag
 from tonearm.reports._html import page as whole
 from tonearm.reports._svg import Bar, bars
+from tonearm.tags.errors import shown
 
 SHOWN = 200
 
 
 def page(report: Mapping[str, Any]) -> str:
     """A document from what `tonearm learn --json` prints."""
+    report = _printable(report)
     name = Path(report["model"]).name
     return whole(
         f"{name}: a model of your own genres",
@@ -26,6 +28,15 @@ def page(report: Mapping[str, Any]) -> str:
         _curve(report),
         _rest(report),
     )
+
+
+def _printable(value: Any) -> Any:
+    """The same without what no page can hold: names of files need be neither UTF-8 nor one line."""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, Mapping):
+        return {shown(key): _printable(each) for key, each in value.items()}
+    return [_printable(each) for each in value] if isinstance(value, list) else value
 
 
 def _summary(report: Mapping[str, Any]) -> object:

@@ -117,7 +117,7 @@ def save(
     path = Path(path)
     stored = {name: np.asarray(arrays[name], np.float64) for name in _ARRAYS}
     stored["weights"] = stored["weights"].astype(np.float32)
-    text = json.dumps({"format": FORMAT, **about}, ensure_ascii=False, allow_nan=False)
+    text = json.dumps({"format": FORMAT, **about}, allow_nan=False)  # ASCII: a name need not be UTF-8
     stored["about"] = np.frombuffer(text.encode(), np.uint8)
     if graph is not None:
         stored["graph"] = np.frombuffer(graph, np.uint8)
