@@ -88,7 +88,7 @@ def test_the_best_trial_is_the_best_run_and_its_recipe_can_be_trained(tmp_path, 
     assert set(report["importance"]) <= set(report["space"])
     assert "Which settings mattered" in page.read_text()
     # More trials go on where these ended, and draw what they would have drawn at once.
-    assert tonearm([*command[:6], "7", *command[7:], "--json"]) == 0
+    assert tonearm([*command[:7], "7", *command[8:], "--json"]) == 0
     more = json.loads(capsys.readouterr().out)
     assert more["trials"][:5] == report["trials"]
     whole = experiments.tune(
