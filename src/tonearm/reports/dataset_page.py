@@ -11,7 +11,7 @@ import numpy as np
 
 from tonearm.audit.source import Source, open_source
 from tonearm.errors import TonearmError
-from tonearm.reports import _charts, _draw, _map, _measure, _sound, _views
+from tonearm.reports import _charts, _dataset_counts, _draw, _map, _measure, _sound, _views
 from tonearm.reports import _html as h
 from tonearm.reports._html import Safe, tag
 from tonearm.reports._measure import Measured
@@ -36,13 +36,13 @@ def dataset_page(
     """
     source = open_source(what, audio=audio)
     measured = _measured(source, tracks, workers, progress)
-    found = _Found(source, measured)
+    found = Found(source, measured)
     progress("drawing")
     sections = [
-        ("How much of what", _counts(found)),
-        ("Lengths and rates", _lengths(found)),
-        ("Artists", _artists(found)),
-        ("The tree of genres", _tree(found)),
+        ("How much of what", _dataset_counts.counts(found)),
+        ("Lengths and rates", _dataset_counts.lengths(found)),
+        ("Artists", _dataset_counts.artists(found)),
+        ("The tree of genres", _dataset_counts.tree(found)),
         ("An example of each genre", _examples(found)),
         ("Low-level features by genre", _boxes(found)),
         ("What goes with what", _correlations(found)),
@@ -62,7 +62,7 @@ def dataset_page(
     )
 
 
-class _Found:
+class Found:
     """What all parts of the page look at: the table, what was measured, and the genres in order."""
 
     def __init__(self, source: Source, measured: Measured) -> None:
@@ -107,7 +107,7 @@ def _rest(found: Measured) -> tuple[Any, ...]:
     return found.measures, found.values, found.vectors, found.note, found.failed, found.lengths
 
 
-def _in_short(found: _Found) -> Safe:
+def _in_short(found: Found) -> Safe:
     table, counts = found.table, found.counts
     most, least = max(counts.values()), min(counts.values())
     items = [f"{len(table):,} tracks in {len(found.genres)} genres" + _even(most, least)]
@@ -119,7 +119,7 @@ def _in_short(found: _Found) -> Safe:
         items.append(f"{several:,} artists, {known.sum() / several:.1f} tracks each")
     else:
         items.append("artists are not named: a split cannot keep them apart")
-    lengths = _seconds(found)
+    lengths = _dataset_counts.seconds_of_tracks(found)
     if lengths.size:
         middle = _draw.seconds(round(float(np.median(lengths)), 1))
         items.append(f"{lengths.sum() / 3600:.1f} hours of sound, {middle} a track in the median")
@@ -139,134 +139,7 @@ def _even(most: int, least: int) -> str:
     return f", from {least:,} to {most:,} of each"
 
 
-def _counts(found: _Found) -> list[object]:
-    table = found.table
-    splits = [part for part in ("train", "select", "valid", "test", "") if (table.split == part).any()]
-    splits += sorted(set(table.split.tolist()) - set(splits))
-    splits = splits if splits != [""] else []
-    rows = []
-    for genre in found.genres:
-        own = found.labels == genre
-        artists = set(table.artist[own].tolist()) - {""}
-        parts = [int((table.split[own] == part).sum()) for part in splits]
-        rows.append((genre, int(own.sum()), f"{100 * own.mean():.1f} %", len(artists), *parts))
-    head = ("genre", "tracks", "share", "artists", *(part or "no part" for part in splits))
-    bars = _charts.bars("Tracks per genre", [(genre, found.counts[genre]) for genre in found.genres])
-    return [
-        h.figure(bars.svg()),
-        h.table(head, rows, numbers=range(1, len(head)), named="Tracks per genre", short=True),
-        h.download("genres", head, rows),
-    ]
-
-
-def _seconds(found: _Found) -> np.ndarray:
-    """Length of each track in seconds, as far as it is known."""
-    if found.measured.lengths:
-        return np.array([seconds for seconds, _ in found.measured.lengths.values()])
-    column = found.table.column("seconds")
-    values = [float(text) for text in column.tolist() if _is_number(text)]
-    if not values and found.pack is not None:
-        rate = found.pack.feature_config.get("sample_rate")
-        samples = [float(text) for text in found.table.column("samples").tolist() if _is_number(text)]
-        values = [value / float(rate) for value in samples] if isinstance(rate, int | float) and rate else []
-    return np.array(values)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return float(text) >= 0
-    except ValueError:
-        return False
-
-
-def _rates(found: _Found) -> Counter:
-    if found.measured.lengths:
-        return Counter(rate for _, rate in found.measured.lengths.values())
-    return Counter(int(float(text)) for text in found.table.column("sample_rate").tolist() if _is_number(text))
-
-
-def _lengths(found: _Found) -> list[object]:
-    lengths, rates = _seconds(found), _rates(found)
-    parts: list[object] = []
-    if lengths.size:
-        # A few long ones would squeeze all others into one bar.
-        top = float(np.quantile(lengths, 0.99))
-        top = top if lengths.max() > 2 * top else float(lengths.max())
-        shown = lengths[lengths <= top]
-        drawing = _charts.histogram("Lengths of tracks", shown, x_name="length", words=_draw.seconds)
-        low, middle, high = (round(float(v), 1) for v in (lengths.min(), np.median(lengths), lengths.max()))
-        caption = f"From {_draw.seconds(low)} to {_draw.seconds(high)}, half of them below {_draw.seconds(middle)}."
-        if len(shown) < len(lengths):
-            caption += f" The longest {len(lengths) - len(shown):,} are not drawn."
-        parts.append(h.figure(drawing.svg(), caption, h.download("lengths", ("seconds",), [(v,) for v in lengths])))
-    if rates:
-        rows = [(f"{rate:,} Hz", count) for rate, count in rates.most_common()]
-        parts.append(h.table(("sample rate", "tracks"), rows, numbers=(1,), named="Sample rates", short=True))
-    elif found.pack is not None:
-        rate = found.pack.feature_config.get("sample_rate")
-        parts.append(tag("p", f"Sample rate of the feature: {rate or 'that of each file'}.", class_="small"))
-    return parts
-
-
-def _artists(found: _Found) -> list[object]:
-    table = found.table
-    if not (table.artist != "").any():
-        return []
-    groups, data = [], []
-    for index, genre in enumerate(found.genres):
-        sizes = Counter(table.artist[(found.labels == genre) & (table.artist != "")].tolist())
-        if not sizes:
-            continue
-        largest = max(sizes.values())
-        groups.append((genre, len(sizes), largest, f"{100 * largest / sum(sizes.values()):.0f} %", index))
-        data += [(genre, artist, count) for artist, count in sizes.most_common()]
-    bars = _charts.bars("Artists per genre", [(genre, count) for genre, count, *_ in groups], color="--g4")
-    rows = [row[:4] for row in groups]
-    pairs = {(a, g) for a, g in zip(table.artist.tolist(), found.labels.tolist(), strict=True) if a}
-    shared = sum(count > 1 for count in Counter(artist for artist, _ in pairs).values())
-    words = (
-        "Where a genre has few artists, or one with many tracks, a model can learn the artist in place of the genre: "
-        "split with the artists kept together."
-    )
-    if shared:
-        words += f" {shared:,} artists stand in more than one genre."
-    return [
-        tag("p", words),
-        h.figure(bars.svg()),
-        h.table(("genre", "artists", "tracks of the largest", "its share"), rows, numbers=(1, 2, 3),
-                named="Artists per genre", short=True),
-        h.download("artists", ("genre", "artist", "tracks"), data),
-    ]  # fmt: skip
-
-
-def _tree(found: _Found) -> list[object]:
-    """Genres below genres, where the table has the way to each as `Rock > Punk > Hardcore|…`."""
-    column = found.table.column("genres")
-    counts: Counter[tuple[str, ...]] = Counter()
-    for text in column.tolist():
-        ways = {tuple(part.strip() for part in way.split(" > ")) for way in text.split("|") if way}
-        for above in {way[:depth] for way in ways for depth in range(1, len(way) + 1)}:
-            counts[above] += 1
-    if not any(len(way) > 1 for way in counts):
-        return []
-    roots = sorted((way for way in counts if len(way) == 1), key=lambda way: (-counts[way], way))
-    items = [_branch(way, counts) for way in roots]
-    words = "A track counts for each genre it has and for all above it."
-    data = [(" > ".join(way), len(way), count) for way, count in sorted(counts.items())]
-    return [tag("p", words, class_="small soft"), *items, h.download("tree", ("genre", "depth", "tracks"), data)]
-
-
-def _branch(way: tuple[str, ...], counts: Counter) -> Safe:
-    below = [other for other in counts if len(other) == len(way) + 1 and other[: len(way)] == way]
-    below.sort(key=lambda other: (-counts[other], other))
-    words = f"{way[-1]} ({counts[way]:,})"
-    if not below:
-        return tag("p", words) if len(way) == 1 else tag("li", words)
-    inner = tag("ul", *(_branch(other, counts) for other in below))
-    return h.fold(words, inner) if len(way) == 1 else tag("li", words, inner)
-
-
-def _examples(found: _Found) -> list[object]:
+def _examples(found: Found) -> list[object]:
     """The most typical measured track of each genre: nearest to the middle of its genre, with pictures and sound."""
     scaled = _map.standardised(found.measured.vectors)
     shown = found.genres[:_EXAMPLES]
@@ -291,12 +164,12 @@ def _examples(found: _Found) -> list[object]:
     return [tag("p", words), *items]
 
 
-def _path(found: _Found, track: int) -> str:
+def _path(found: Found, track: int) -> str:
     path = found.source.paths[track] if found.source.paths else ""
     return path if path and Path(path).is_file() else ""
 
 
-def _example(found: _Found, track: int, genre: str) -> list[object]:
+def _example(found: Found, track: int, genre: str) -> list[object]:
     parts: list[object] = []
     name = str(found.table.ids[track])
     if path := _path(found, track):
@@ -333,7 +206,7 @@ def _series(name: str, cut: _sound.Excerpt) -> Safe:
     return h.download(f"{name}", ("seconds", *names), [[f"{value:.3g}" for value in row] for row in rows])
 
 
-def _of_pack(found: _Found, track: int, name: str, genre: str) -> list[object]:
+def _of_pack(found: Found, track: int, name: str, genre: str) -> list[object]:
     """Pictures of what the pack itself holds of a track."""
     pack, row = found.pack, found.row[track]
     if not is_spectral(pack):
@@ -355,7 +228,7 @@ def _of_pack(found: _Found, track: int, name: str, genre: str) -> list[object]:
     return [tag("div", *figures, class_="pair"), pack_table(pack, row, f"{name}-{kind}")]
 
 
-def _boxes(found: _Found) -> list[object]:
+def _boxes(found: Found) -> list[object]:
     measured = found.measured
     if not measured.measures:
         return []
@@ -383,7 +256,7 @@ def _boxes(found: _Found) -> list[object]:
     return [tag("p", words), tag("div", *figures, class_="pair"), h.download("features", ("id", "genre", *names), data)]
 
 
-def _correlations(found: _Found) -> list[object]:
+def _correlations(found: Found) -> list[object]:
     values = found.measured.values
     names = [measure.name for measure in found.measured.measures]
     if len(names) < 2 or len(values) < 3:
@@ -404,7 +277,7 @@ def _correlations(found: _Found) -> list[object]:
     return [tag("p", words), h.figure(picture, "", h.download("correlations", ("feature", *names), data))]
 
 
-def _maps(found: _Found, base: Path | None) -> list[object]:
+def _maps(found: Found, base: Path | None) -> list[object]:
     places = _map.places(found.measured.vectors)
     if not places:
         return []
@@ -422,7 +295,7 @@ def _maps(found: _Found, base: Path | None) -> list[object]:
     ]
 
 
-def _how(found: _Found) -> list[object]:
+def _how(found: Found) -> list[object]:
     from tonearm import __version__
 
     measured, table = found.measured, found.table
