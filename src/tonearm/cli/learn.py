@@ -98,13 +98,9 @@ def _show(report: dict[str, Any]) -> None:
     )
     for note in report["notes"]:
         print(f"  {_plain(note)}")
-    print(
-        f"\nright for {_percent(report)} of songs by {over} it had not heard "
-        f"(n = {report['n']}; always saying the commonest: {100 * report['largest_genre']:.1f} %)"
-        if over != "songs"
-        else f"\nright for {_percent(report)} of songs it had not heard "
-        f"(n = {report['n']}; always saying the commonest: {100 * report['largest_genre']:.1f} %)"
-    )
+    heard = "songs it had not heard" if over == "songs" else f"songs by {over} it had not heard"
+    commonest = f"always saying the commonest: {100 * report['largest_genre']:.1f} %"
+    print(f"\nright for {_percent(report)} of {heard} (n = {report['n']}; {commonest})")
     _show_sure(report["sure"])
     print()
     _show_genres(per_genre, over)
@@ -112,7 +108,7 @@ def _show(report: dict[str, Any]) -> None:
     _show_doubts(report["doubtful"], report["no_doubts"])
     _show_curve(report, over)
     if report["unlabelled"]:
-        print(f"\n{len(report['unlabelled'])} songs have no genre and were left out")
+        print(f"\nleft out because they have no genre: {len(report['unlabelled'])} songs")
 
 
 def _percent(figure: dict[str, Any]) -> str:
@@ -161,7 +157,8 @@ def _show_doubts(rows: list[dict[str, Any]], why: str) -> None:
     elif not rows:
         print("\nno label looks wrong")
     else:
-        print(f"\n{len(rows)} labels look wrong; listen before you change them:")
+        many = "1 label looks wrong" if len(rows) == 1 else f"{len(rows)} labels look wrong"
+        print(f"\n{many}; listen before you change them:")
         for row in rows[:ROWS]:
             times = min(row["probability"] / row["probability_of_label"], 999)
             print(f"  {_short(row['path'])}: {_plain(row['label'])}? more like {_plain(row['suggested'])} "
