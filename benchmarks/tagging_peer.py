@@ -2,7 +2,8 @@
 
     python benchmarks/tagging_peer.py MODEL.onnx SONG…
 
-A JSON object per song on standard output: path, genre, and the CPU seconds of loading, mel and net. The graph is read
+A JSON object per song on standard output: path, genre, its margin over the next (of calibrated probabilities), and the
+CPU seconds of loading, mel and net. The graph is read
 into torch, operator by operator, because a model file holds no Python; `--onnx` runs it by ONNX Runtime instead.
 """
 
@@ -256,10 +257,12 @@ def main() -> None:
         found = segments(mel, info)
         logits = torch.cat([net(found[at : at + 32]) for at in range(0, len(found), 32)])
         logs = logits.log_softmax(-1)
-        joined = logs.exp().mean(0) if info["clips"]["join"] == "mean" else logs.mean(0)
+        joined = logs.exp().mean(0).log() if info["clips"]["join"] == "mean" else logs.mean(0)
+        best = (joined / info["temperature"]).softmax(-1).topk(2).values
         marks.append(time.process_time())
         load, mel_seconds, net_seconds = np.diff(marks).tolist()
         print(json.dumps({"path": path, "genre": info["classes"][int(joined.argmax())], "load": load,
+                          "margin": float(best[0] - best[1]),
                           "mel": mel_seconds, "net": net_seconds, "segments": len(found)}), flush=True)  # fmt: skip
 
 
