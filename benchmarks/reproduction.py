@@ -233,7 +233,7 @@ def in_short(rows: Sequence[Mapping[str, Any]]) -> str:
         best = max(nets, key=nets.__getitem__)
         lines.append(
             f"- On GTZAN's fault-filtered split the best of {len(nets)} systems with nets, in the short trainings of "
-            f"this page, is `{best}` with {100 * nets[best]:.1f} %. An SVM on what a net with random weights embeds has "
+            f"this page, is `{best}` with {100 * nets[best]:.1f} %. An SVM on what a net of random weights embeds has "
             f"{100 * official['random-cnn+svm']:.1f} %, discriminant analysis on statistics of the same bands "
             f"{100 * official['baseline-lda']:.1f} %."
         )
