@@ -110,6 +110,8 @@ def _figure(figure: dict[str, Any]) -> str:
     words += f", n = {figure.get('n', '?')}"
     if seeds := figure.get("seeds"):
         words += f", seed {seeds[0]}" if len(seeds) == 1 else f", mean of {len(seeds)} seeds"
+    if figure.get("accuracy_mean") is not None:
+        words += f"; {100 * figure['accuracy_mean']:.1f} % on the mean of {len(figure['accuracy_by_seed'])} seeds"
     if figure.get("leaky"):
         words += "; LEAKY: tracks of one song or artist on both sides"
     if figure.get("chosen_on"):
