@@ -137,14 +137,15 @@ def test_worse_trials_are_stopped_early_and_a_stopped_one_is_tried_again(tmp_pat
 
     monkeypatch.setattr(_tune, "_watch", stops)
     arguments = (net, str(pack.folder), tmp_path / "t", options(adapt=True))
+    how = {"trials": 9, "search": space, "metric": "log_loss"}  # a loss knows better and worse where accuracy is equal
     with pytest.raises(KeyboardInterrupt):
-        experiments.tune(*arguments, trials=9, search=space)
+        experiments.tune(*arguments, **how)
     assert runs.read_json(tmp_path / "t" / "tuning.json")["counts"] == {"running": 1}
-    report = experiments.tune(*arguments, trials=9, search=space)
+    report = experiments.tune(*arguments, **how)
     assert seen[:3] == [(0, 1), (0, 2), (1, 3)], "the epochs that were done are not done again"
     assert sum(report["counts"].values()) == 9
     assert report["counts"].get("pruned", 0) >= 1
-    assert report["trials"][0]["settings"] == {"training.learning_rate": 0.01}
+    assert report["trials"][0]["settings"]["training.learning_rate"] == 0.01, "the recipe's own comes first"
     pruned = next(row for row in report["trials"] if row["state"] == "pruned")
     assert pruned["epochs"] < 3
     folder = tmp_path / "t" / pruned["folder"] / "run"
