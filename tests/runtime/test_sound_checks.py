@@ -106,3 +106,16 @@ def test_an_answer_on_what_is_no_music_is_never_sure(tmp_path):
     assert not short.sure
     assert "short" in [warning.code for warning in short.warnings]
     assert len(short.genres) >= 1
+
+
+def test_of_a_cut_file_what_is_left_decides_whether_it_is_too_short(tmp_path):
+    """Its header still tells the length of the song."""
+    model = tonearm.load(write_tiny(tmp_path / "tiny.onnx", threshold=0.0))
+    path = tmp_path / "cut.wav"
+    soundfile.write(path, noise()[: RATE * 10] * (T[: RATE * 10] > 0.1), RATE, subtype="PCM_16")
+    whole = path.read_bytes()
+    for seconds, short in ((2, True), (5, False)):
+        path.write_bytes(whole[: 44 + 2 * RATE * seconds])
+        codes = [warning.code for warning in model.predict(path).warnings]
+        assert "truncated" in codes
+        assert ("short" in codes) is short

@@ -184,7 +184,7 @@ def listen(ear: Any, source: Any, *, sample_rate: int | None = None) -> np.ndarr
     from tonearm.runtime import _checks, _listen, personal
 
     heard = _listen.listen(source, ear.plan, sample_rate)
-    excerpts, warnings = _checks.examine(heard.excerpts, heard.seconds)
+    excerpts, warnings = _checks.examine(heard.excerpts, heard.there_seconds)
     for warning in warnings:
         if warning.code in _checks.DOUBTFUL:
             raise NothingToLearn(str(source), warning.code, warning.message)

@@ -35,6 +35,13 @@ class Heard(NamedTuple):
     sample_rate: int
     warnings: tuple[Problem, ...] = ()
 
+    @property
+    def there_seconds(self) -> float:
+        """How much sound there is to judge by: of a file that ends before its header says so, what could be read."""
+        if not any(warning.code == "truncated" for warning in self.warnings):
+            return self.seconds
+        return min(self.seconds, sum(excerpt.seconds for excerpt in self.excerpts))
+
 
 def starts(seconds: float, plan: Plan) -> list[float]:
     """Where excerpts begin: each in the middle of its share of the song, so that intro and end weigh least."""

@@ -75,7 +75,7 @@ class Model:
         if top < 1 or not (threshold is None or 0 <= threshold <= 1):
             raise UsageError("top is at least 1, a threshold from 0 to 1")
         heard = _listen.listen(source, self.plan, sample_rate)
-        excerpts, warnings = _checks.examine(heard.excerpts, heard.seconds)
+        excerpts, warnings = _checks.examine(heard.excerpts, heard.there_seconds)
         probabilities, embedding = self.from_waveforms(excerpts)
         if heard.sample_rate / 2 < LOW_RATE * self._top_hz:
             sentence = f"nothing above {heard.sample_rate // 2} Hz is in it, the model knows music to {self._top_hz} Hz"
