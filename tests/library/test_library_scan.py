@@ -145,6 +145,7 @@ def test_what_moves_is_followed_without_hearing_it(how, music, scan, opened, tin
         (music / "below" / "other name.mp3").write_bytes(data)
     report = scan(music, model=tiny)
     assert (report.moved, report.heard, report.failed) == (1, 0, [])
+    assert (report.new, report.missing) == (0, 0), "what moved is neither new nor missing"
     after = rows(opened)
     assert sorted(after) == ["other name.mp3", "song0.flac", "song2.ogg", "song3.wav"]
     assert after["other name.mp3"] | {"path": ""} == before["song1.mp3"] | {"path": ""}, "its number and all it says"

@@ -85,8 +85,9 @@ def scan(
         report = Report(str(lib.path), chosen and f"{chosen.name} {chosen.version}")
         claims = Claims(lib)
         try:
-            _list(lib, roots, report, progress)
+            gone = _list(lib, roots, report, progress)
             _work(lib, roots, claims, chosen, report, workers, retry, timeout_seconds, progress)
+            report.missing = _still_missing(lib, gone)
             report.seconds = round(time.monotonic() - began, 3)
         except BaseException:
             with suppress(TonearmError):  # what stopped the scan is what has to be told
@@ -100,8 +101,11 @@ def _summary(report: Report) -> str:
     return json.dumps({key: value for key, value in asdict(report).items() if isinstance(value, int | float)})
 
 
-def _list(lib: Library, roots: list[str], report: Report, progress: Progress | None) -> None:
-    """The first half: what lies there is what the library says, or it is noted what has to be looked at."""
+def _list(lib: Library, roots: list[str], report: Report, progress: Progress | None) -> list[int]:
+    """The first half: what lies there is what the library says, or it is noted what has to be looked at.
+
+    Returns the numbers of files that are no more where they were.
+    """
     rows = listing.known(lib, roots)
     here = folders.walk([root for root in roots if os.path.lexists(root)], progress and (lambda n: progress(n, None)))
     found = listing.compare(rows, here, roots)
@@ -112,6 +116,17 @@ def _list(lib: Library, roots: list[str], report: Report, progress: Progress | N
     report.changed, report.unchanged = len(found.changed), found.unchanged
     report.returned, report.missing, report.away = len(found.returned), len(found.missing), found.away
     report.failed += here.problems
+    return [row.id for _, row in found.missing]
+
+
+def _still_missing(lib: Library, gone: list[int]) -> int:
+    """How many of them were not found again under another name, by their number or by their sound."""
+    return sum(
+        lib.one(
+            f"SELECT count(*) FROM files WHERE missing_at IS NOT NULL AND id IN ({','.join('?' * len(batch))})", batch
+        )[0]
+        for batch in listing.batches(gone, listing.BATCH)
+    )
 
 
 def _work(
@@ -255,6 +270,7 @@ def _keep(lib: Library, found: Look, wanted: Wanted, report: Report) -> None:
         if content_id is not None:
             moved_to = _join_moved(connection, id_, content_id, new=row[1] is None)
             report.moved += moved_to is not None
+            report.new -= moved_to is not None and row[1] is None  # it was only new until it was heard
             id_ = moved_to or id_
         if found.tags is not None:
             _keep_tags(connection, id_, found.tags)
