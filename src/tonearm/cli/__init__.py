@@ -115,9 +115,12 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ.setdefault(variable, "1")
     # typer imports pydantic, which would read the metadata of every installed package to look for plugins.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from tonearm.cli._root import run
+    try:
+        from tonearm.cli._root import run
 
-    code = run(arguments)
+        code = run(arguments)
+    except KeyboardInterrupt:  # while packages are still imported
+        sys.exit(130)
     # At exit Python looks through every object for rubbish, several times: a tenth of a short command's time.
     gc.freeze()
     sys.exit(code)
