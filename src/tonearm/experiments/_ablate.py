@@ -225,8 +225,11 @@ def _notes(ground: Ground, rows: Sequence[Mapping[str, Any]], seeds: int) -> lis
         notes.append(
             f"The epoch was chosen on the part that is judged ({ground.part}): all figures are a little too good."
         )
+    notes += _ground.adapted([row["runs"][0] for row in rows if row["runs"]])
     if seeds == 1:
         notes.append("One seed: how far chance of training moves a figure is not known. --seeds 3 tells.")
+    elif seeds == 2:
+        notes.append("Two seeds say little of a third, so intervals are very wide: --seeds 3 or more narrows them.")
     failed = [row for row in rows if row["status"] in ("failed", "partly")]
     if failed:
         notes.append(f"{len(failed)} of {len(rows)} settings failed, wholly or with some seed: see their rows.")

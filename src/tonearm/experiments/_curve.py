@@ -230,8 +230,11 @@ def _notes(ground: Ground, rows: Sequence[dict[str, Any]], over: str, seeds: int
         told = f"The last step is worth {100 * last['difference']:+.1f} points [{low:+.1f}, {high:+.1f}]: "
         more = "more music of this kind can be expected to help still."
         notes.append(told + (more if last["told_apart"] and low > 0 else "whether more would help is not told."))
+    notes += _ground.adapted([row["runs"][0] for row in rows if row["runs"]])
     if seeds == 1:
         notes.append("One seed: how far chance of training moves a point is not known. --seeds 3 tells.")
+    elif seeds == 2:
+        notes.append("Two seeds say little of a third, so intervals are very wide: --seeds 3 or more narrows them.")
     left = sum(row["status"] == "open" for row in rows)
     if left:
         notes.append(f"{left} of {len(rows)} points are not trained yet: the same command goes on.")

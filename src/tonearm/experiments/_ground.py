@@ -237,6 +237,14 @@ def told(one: Cell, part: str, resamples: int) -> dict[str, Any]:
     return row
 
 
+def adapted(folders: Sequence[str | Path]) -> list[str]:
+    """What the data had otherwise than the recipe wants, once for all runs that had it so."""
+    found: dict[str, None] = {}
+    for folder in folders:
+        found |= dict.fromkeys(runs.read_json(Path(folder) / "run.json").get("adapted") or [])
+    return [f"Adapted: {sentence}." for sentence in found]
+
+
 def same_seeds(a: Answers, b: Answers) -> tuple[Answers, Answers]:
     """Both with the seeds that both have, so that they are paired; as they are where they have none in common."""
     common = [seed for seed in a.seeds if seed in b.seeds]

@@ -209,7 +209,10 @@ def _report(task: _Task, shifts: _study.Shifts, on: str, wanted: int) -> dict[st
         "set_line": _set_line(best["settings"]) if best else None,
         "best_recipe": str(_write_best(task, best, len(rows), on)) if best else None,
     }
-    return {**report, "notes": _notes(report)}
+    notes = _notes(report)
+    if best:
+        notes += _ground.adapted([path.parent for path in (ground.out / best["folder"]).glob("*/run.json")][:1])
+    return {**report, "notes": notes}
 
 
 def _row(ground: Ground, trial: Any) -> dict[str, Any]:
