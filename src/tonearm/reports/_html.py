@@ -162,7 +162,16 @@ def _plain(value: object) -> object:
     """A title that begins like a formula would be run by a spreadsheet: an apostrophe keeps it text."""
     if isinstance(value, float):
         return f"{value:.6g}"
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
+    risky = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") and not _is_number(value)
+    return f"'{value}" if risky else value
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def link_to(path: str, base: Path | None) -> str:
