@@ -59,6 +59,27 @@ def test_a_folder_of_music_has_every_part(page_of_music):
         assert titles.count(f"<title>{words}") + titles.count(f"<title>Spectrogram, {words}") == 3, words
 
 
+def test_the_figures_of_every_picture_stand_beside_it(page_of_music):
+    page = check_page(page_of_music)
+    names = [a["download"].removesuffix("-waveform.csv") for a in page.all("a")
+             if a.get("download", "").endswith("-waveform.csv")]  # fmt: skip
+    assert len(names) == 3
+    for name in names:
+        hertz = {"bass": 110, "middle & more": 880, "treble": 5000}[name.split("/")[-1].rsplit("-", 1)[0]]
+        waveform = page.table(f"{name}-waveform")
+        assert len(waveform) == 500
+        assert max(float(row["highest"]) for row in waveform) == pytest.approx(0.23, abs=0.03)
+        assert min(float(row["lowest"]) for row in waveform) == pytest.approx(-0.23, abs=0.03)
+        for kind, rows in (("spectrogram", 256), ("logspectrogram", 192)):
+            table = page.table(f"{name}-{kind}")
+            levels = {key: float(value) for key, value in table[len(table) // 2].items()}
+            levels.pop("seconds")
+            assert 0.8 * rows < len(levels) <= rows
+            loudest = float(max(levels, key=levels.get).removesuffix(" Hz"))
+            assert loudest == pytest.approx(hertz * 1.04, rel=0.06, abs=25)
+        assert min(float(row["mfcc1"]) for row in page.table(name)) < 0, "a number is no formula"
+
+
 def test_features_of_tones_are_what_they_must_be(page_of_music):
     rows = check_page(page_of_music).table("features")
     assert len(rows) == 15

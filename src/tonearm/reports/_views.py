@@ -109,17 +109,25 @@ def _frames(waveform: Waveform) -> dict[str, object]:
     return {"sample_rate": None, **({"frames": _MOST_COLUMNS} if total > _MOST_COLUMNS else {})}
 
 
+def peaks(waveform: Waveform, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Seconds from its start, lowest and highest sample of each of so many columns."""
+    samples = waveform.samples
+    columns = min(len(samples), columns)
+    starts = np.arange(columns) * len(samples) // columns
+    return (
+        starts / waveform.sample_rate, np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
+    )  # fmt: skip
+
+
 def _waveform(waveform: Waveform, axes: Axes) -> None:
     """Highest and lowest sample in each column: single peaks stay visible."""
     samples = waveform.samples
     peak = max(float(np.abs(samples).max()), 1e-6)
     axes.y_range = (-peak, peak)
     frame(axes, "amplitude", y_ticks=_draw.ticks(-peak, peak, 4))
-    columns = min(len(samples), 2 * round(axes.width))
-    starts = np.arange(columns) * len(samples) // columns
-    seconds = axes.x_range[0] + starts / waveform.sample_rate
-    high, low = np.maximum.reduceat(samples, starts), np.minimum.reduceat(samples, starts)
-    if columns == len(samples):
+    seconds, low, high = peaks(waveform, 2 * round(axes.width))
+    seconds = axes.x_range[0] + seconds
+    if len(seconds) == len(samples):
         axes.drawing.line(axes.x(seconds), axes.y(samples), "--g2", 1)
         return
     x = np.concatenate([seconds, seconds[::-1]])
@@ -143,18 +151,26 @@ def _decibels(waveform: Waveform) -> np.ndarray:
     return features.create("stft", scale="db", **_frames(waveform))(waveform)
 
 
-def _spectrogram(waveform: Waveform, axes: Axes) -> None:
+def linear_levels(waveform: Waveform) -> tuple[np.ndarray, np.ndarray]:
+    """Hertz of each row, and decibels (rows, frames): the rows of the linear spectrogram."""
     levels = _decibels(waveform)
+    step = waveform.sample_rate / 2 / (len(levels) - 1)
     # 1,025 bins on a hundred pixels: four together by their loudest, so that tones do not vanish between them.
     levels = levels[: len(levels) // 4 * 4].reshape(-1, 4, levels.shape[1]).max(axis=1)
+    return (4 * np.arange(len(levels)) + 1.5) * step, levels
+
+
+def _spectrogram(waveform: Waveform, axes: Axes) -> None:
     axes.y_range = (0.0, waveform.sample_rate / 2)
-    _levels(axes, levels, y_words=_draw.hertz)
+    _levels(axes, linear_levels(waveform)[1], y_words=_draw.hertz)
 
 
-def _logspectrogram(waveform: Waveform, axes: Axes) -> None:
+def log_levels(waveform: Waveform) -> tuple[np.ndarray, np.ndarray]:
+    """Hertz of each row, and decibels (rows, frames): the rows of the logarithmic spectrogram."""
     levels = _decibels(waveform)
     top = waveform.sample_rate / 2
-    edges = np.geomspace(_LOWEST_HZ, top, 193) / (top / (len(levels) - 1))
+    step = top / (len(levels) - 1)
+    edges = np.geomspace(_LOWEST_HZ, top, 193) / step
     middle = np.sqrt(edges[1:] * edges[:-1])
     below = np.clip(middle.astype(int), 0, len(levels) - 2)
     part = (middle - below)[:, None].astype(np.float32)
@@ -162,9 +178,14 @@ def _logspectrogram(waveform: Waveform, axes: Axes) -> None:
     starts, stops = np.ceil(edges[:-1]).astype(int), np.ceil(edges[1:]).astype(int)
     for row in np.flatnonzero(stops - starts > 1):
         rows[row] = levels[starts[row] : stops[row]].max(axis=0)
+    return middle * step, rows
+
+
+def _logspectrogram(waveform: Waveform, axes: Axes) -> None:
+    top = waveform.sample_rate / 2
     axes.y_range, axes.y_log = (_LOWEST_HZ, top), True
     shown = [hz for hz in (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000) if hz <= 0.96 * top]
-    _levels(axes, rows, y_ticks=shown, y_words=_draw.hertz)
+    _levels(axes, log_levels(waveform)[1], y_ticks=shown, y_words=_draw.hertz)
 
 
 def _mel(waveform: Waveform, axes: Axes) -> None:

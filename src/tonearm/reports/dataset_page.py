@@ -22,6 +22,7 @@ TRACKS = 2000
 _EXAMPLES = 16
 _VIEWS = ("waveform", "zcr", "spectrogram", "logspectrogram", "mel", "mfcc", "chroma")
 _BOXES = 16
+_PEAKS = 500
 
 
 def dataset_page(
@@ -185,7 +186,7 @@ def _example(found: Found, track: int, genre: str) -> list[object]:
                 for what in _VIEWS
             ]  # fmt: skip
             parts.append(tag("div", *(h.figure(one.svg()) for one in drawn), class_="pair"))
-            parts.append(_series(name, cut))
+            parts += [_series(name, cut), *_beside(name, cut)]
     if found.pack is not None:
         parts += _of_pack(found, track, name, genre)
     return parts
@@ -204,6 +205,22 @@ def _series(name: str, cut: _sound.Excerpt) -> Safe:
     step = 4 * 512 / cut.waveform.sample_rate
     rows = [(cut.start_seconds + i * step, *map(float, row)) for i, row in enumerate(values)]
     return h.download(f"{name}", ("seconds", *names), [[f"{value:.3g}" for value in row] for row in rows])
+
+
+def _beside(name: str, cut: _sound.Excerpt) -> list[Safe]:
+    """The figures of the pictures that no feature holds: peaks of the waveform, and decibels of both spectrograms."""
+    start, wave = cut.start_seconds, cut.waveform
+    at, low, high = _views.peaks(wave, _PEAKS)
+    peaks = np.round(np.stack([start + at, low, high], axis=1).astype(float), 4).tolist()
+    tables = [h.download(f"{name}-waveform", ("seconds", "lowest", "highest"), peaks)]
+    step = 4 * 512 / wave.sample_rate
+    for kind, drawn in (("spectrogram", _views.linear_levels), ("logspectrogram", _views.log_levels)):
+        hertz, levels = drawn(wave)
+        # To the whole decibel, as in pictures of packs: more digits would be most of the page.
+        columns = np.rint(levels).astype(int).T[::4].tolist()
+        rows = [(round(start + i * step, 3), *column) for i, column in enumerate(columns)]
+        tables.append(h.download(f"{name}-{kind}", ("seconds", *(f"{value:.0f} Hz" for value in hertz)), rows))
+    return tables
 
 
 def _of_pack(found: Found, track: int, name: str, genre: str) -> list[object]:
