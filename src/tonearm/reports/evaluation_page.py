@@ -46,6 +46,9 @@ def _in_short(found: dict[str, Any], warnings: list[str]) -> Safe:
     items = [tag("li", tag("strong", f"Accuracy {_rate(found)}"), f", over {found['interval_groups']} "
                  f"{found['interval_over']}; balanced {_percent(found['balanced_accuracy'])}, macro F1 "
                  f"{_percent(found['f1_macro'])}.")]  # fmt: skip
+    if found["segments"]:
+        items.append(tag("li", f"Per segment: accuracy {_rate(found['segments'])}, n = {found['segments']['n']:,}."))
+    items.append(tag("li", f"{_more(found)}."))
     if found["leaky"]:
         items.append(tag("li", tag("strong", "Leaky:", class_="bad"), " clips of the same songs were learnt."))
     items += [tag("li", tag("strong", "Take care:", class_="warn"), f" {sentence}.") for sentence in warnings]
@@ -59,6 +62,18 @@ def _in_short(found: dict[str, Any], warnings: list[str]) -> Safe:
             tag("li", f"It calls itself sure of {_percent(sure['coverage'], 0)}, and is right in {_rate(sure)}.")
         )
     return tag("div", tag("strong", "In short"), tag("ul", *items), class_="box")
+
+
+def _more(found: dict[str, Any]) -> str:
+    words = [f"top {k} {_percent(value)}" for k, value in found["top_k"].items()]
+    words += [
+        f"{name} {found[key]:.{digits}f}"
+        for name, key, digits in (("ROC-AUC", "roc_auc_macro", 3), ("average precision", "average_precision_macro", 3),
+                                  ("log-loss", "log_loss", 2))
+        if found[key] is not None
+    ]  # fmt: skip
+    words = ", ".join(words)
+    return words[:1].upper() + words[1:]
 
 
 def _sure(found: dict[str, Any]) -> list[object]:
