@@ -56,3 +56,12 @@ def test_without_artists_or_doubts_it_says_so():
     text = page({**REPORT, "interval_over": "songs", "doubtful": [], "no_doubts": "they guess", "scarce": []})
     assert "unknown artists" in text
     assert "Labels were not doubted: they guess." in text
+
+
+def test_where_artists_are_unknown_songs_are_counted_once():
+    report = {**REPORT, "interval_over": "songs", "interval_groups": 38}
+    words = re.sub(r"<[^>]+>", " ", page(report))
+    assert "40 songs by unknown artists (38 without their copies)" in words
+    assert "unknown artists," in re.sub(r"<[^>]+>", " ", page({**report, "interval_groups": 40}))
+    assert "4 songs" not in words, "a point of the curve has one number of songs"
+    assert "9 songs" in words

@@ -43,8 +43,8 @@ def _summary(report: Mapping[str, Any]) -> object:
     over, ear, sure = report["interval_over"], report["ear"], report["sure"]
     heard = f"songs by {over} it had not heard" if over != "songs" else "songs it had not heard"
     sentences = [
-        f"{len(report['per_genre'])} genres from {report['n']} songs by {report['interval_groups']} "
-        f"{over if over != 'songs' else 'unknown artists'}, heard by {ear['name']} {ear['version']}.",
+        f"{len(report['per_genre'])} genres from {report['n']} songs by {_whom(report)}, "
+        f"heard by {ear['name']} {ear['version']}.",
         f"Right for {_share(report)} of {heard} (n = {report['n']}). "
         f"Always saying the commonest genre would be right for {100 * report['largest_genre']:.1f} %.",
     ]
@@ -55,6 +55,14 @@ def _summary(report: Mapping[str, Any]) -> object:
         )
     sentences += [f"{note[0].upper()}{note[1:]}." for note in report["notes"]]
     return tag("div", tag("ul", *(tag("li", sentence) for sentence in sentences)), class_="box")
+
+
+def _whom(report: Mapping[str, Any]) -> str:
+    groups = report["interval_groups"]
+    if report["interval_over"] != "songs":
+        return f"{groups} {report['interval_over']}"
+    # Songs that are copies of each other stand together.
+    return "unknown artists" + (f" ({groups} without their copies)" if groups < report["n"] else "")
 
 
 def _share(figure: Mapping[str, Any]) -> str:
@@ -123,10 +131,14 @@ def _doubts(report: Mapping[str, Any]) -> object:
 def _curve(report: Mapping[str, Any]) -> object:
     over = report["interval_over"]
     shown = [
-        Bar(f"{point['artists']:.0f} {over}", point["value"], tuple(point["interval"]), f"{point['tracks']:.0f} songs")
+        Bar(f"{point['artists']:.0f} artists", point["value"], tuple(point["interval"]),
+            f"{point['tracks']:.0f} songs") if over != "songs"
+        else Bar(f"{point['tracks']:.0f} songs", point["value"], tuple(point["interval"]))
         for point in report["curve"]
         if point["interval"][0] is not None
-    ]
+    ]  # fmt: skip
+    head = ("songs", over if over != "songs" else "without copies", "accuracy", "low", "high")
+    data = [(point["tracks"], point["artists"], point["value"], *point["interval"]) for point in report["curve"]]
     words = report["more_music"]["words"]
     caption = f"Accuracy on songs it had not heard, when it learnt from a quarter, half, three quarters and all {over}."
     return join(
@@ -134,6 +146,7 @@ def _curve(report: Mapping[str, Any]) -> object:
             tag("h2", "Would more music help?"),
             tag("p", f"{words[0].upper()}{words[1:]}."),
             tag("figure", bars("Accuracy by how much was learnt from", shown), tag("figcaption", caption)),
+            download("curve", head, [["" if value is None else value for value in row] for row in data]),
         ]
     )
 
