@@ -121,7 +121,9 @@ class Axes:
         if x_name:
             draw.text(right, bottom + 26, x_name, size=10.5, anchor="end", color="--soft")
         if y_name:
-            draw.text(0, self.top - 6, y_name, size=10.5, color="--soft")
+            # The word of a tick at the top stands half above it.
+            up = 9 if y_ticks and float(self.y(max(y_ticks))) < self.top + 5 else 6
+            draw.text(0, self.top - up, y_name, size=10.5, color="--soft")
 
     def picture(self, pixels: np.ndarray, palette: np.ndarray) -> None:
         self.drawing.image(self.left, self.top, self.width, self.height, pixels, palette)

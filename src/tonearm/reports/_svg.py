@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tonearm.reports._html import Safe, html
 
 WIDTH = 360
-LEFT, RIGHT = 4, 52
+LEFT, RIGHT = 4, 62
 
 
 @dataclass(frozen=True)
