@@ -17,7 +17,7 @@ from tonearm.audio import Waveform
 from tonearm.cli._root import run as tonearm
 from tonearm.errors import TonearmError, UsageError
 from tonearm.evaluation._muffle import Muffled, grid_over
-from tonearm.evaluation.explain import explain, summary, top
+from tonearm.evaluation.explain import Check, explain, summary, top
 from tonearm.evaluation.predictor import open_predictor
 
 RATE = made.RATE
@@ -186,3 +186,11 @@ def test_over_several_files(tiny, planted):
     assert told["occlusion"]["holds"] == sum(one.check.holds for one in found)
     assert told["gradients"] is None
     json.dumps(told, allow_nan=False)
+
+
+@pytest.mark.parametrize(("named", "verdict"), [(3.0, "it holds"), (0.52, "WEAK"), (0.3, "IT DOES NOT HOLD")])
+def test_the_verdict_asks_for_more_than_the_mean_of_the_draws(named, verdict):
+    from tonearm.cli.explain import _verdict
+
+    check = Check(named=named, random=np.linspace(0, 1, 20), loudest=0.0, alone=0.5)
+    assert _verdict(check).startswith(verdict)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from tonearm.evaluation.explain import Explanation
+    from tonearm.evaluation.explain import Check, Explanation
+
+_CLEARLY = 0.9  # of the draws
 
 
 def command(
@@ -147,7 +149,7 @@ def _show(told: Explanation, written: dict[str, str]) -> None:
         shown = [f"{say(edges[i], edges[i + 1])} ({weights[i]:+.2f})" for i in sorted(best) if weights[i] > 0]
         print(f"  {words} that speak for it: {', '.join(shown) or 'none'}")
     check = told.check
-    verdict = "it holds" if check.holds else "IT DOES NOT HOLD: do not believe this explanation"
+    verdict = _verdict(check)
     print(
         f"  check: without the named fifth the log-odds fall by {check.named:.2f}, without as many cells at random by "
         f"{check.random.mean():.2f} ({100 * check.beaten:.0f} % of {len(check.random)} draws), without the loudest by "
@@ -165,6 +167,13 @@ def _show(told: Explanation, written: dict[str, str]) -> None:
         print(f"  written: {Path(written['picture']).parent} (excerpt.wav is {first} to {last})")
 
 
+def _verdict(check: Check) -> str:
+    if not check.holds:
+        return "IT DOES NOT HOLD: do not believe this explanation"
+    # More than the mean of the draws, but not more than nearly all of them, is what chance gives as well.
+    return "it holds" if check.beaten >= _CLEARLY else "WEAK: many cells at random hurt as much"
+
+
 def _times(start: float, end: float) -> str:
     from tonearm.reports._draw import seconds
 
@@ -177,7 +186,7 @@ def _show_summary(found: dict[str, Any]) -> None:
         if row:
             low, high = row["interval"]
             print(
-                f"{how}: deleting what is named hurts more than chance in {row['holds']} of {row['n']} files, by "
+                f"{how}: deleting what is named hurts more than at random in {row['holds']} of {row['n']} files, by "
                 f"{row['difference']:.2f} log-odds [{low:.2f} to {high:.2f}] (p = {row['p_value']:.2g}); more than the "
                 f"loudest in {row['beats_loudest']}"
             )
