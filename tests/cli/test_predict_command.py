@@ -168,6 +168,21 @@ def test_a_name_that_is_no_utf8_comes_through_as_it_is(place):
         os.unlink(name)
 
 
+def test_what_needs_another_package_says_how_to_get_it_once(place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    monkeypatch.setitem(sys.modules, "av", None)
+    for name in ("one.m4a", "two.m4a"):
+        (place / name).write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom" + bytes(2000))
+    try:
+        assert run(["predict", "one.m4a", "two.m4a", "--model", "tiny.onnx"]) == 1
+    finally:
+        for name in ("one.m4a", "two.m4a"):
+            (place / name).unlink()
+    words = capsys.readouterr().err
+    assert words.count("[needs-extra]") == 2
+    assert words.count('pip install "tonearm[av]"') == 1
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_is_a_word_and_code_130_and_leaves_no_process(place):
     process = start(place, "-", "--json", "--workers", "2", stdin=subprocess.PIPE, start_new_session=True)

@@ -26,6 +26,12 @@ class Left(NamedTuple):
     found: int
 
 
+def tell_what_to_install(codes: Iterable[str]) -> None:
+    """Once, below the lines of files that were left because nothing here reads their format."""
+    if "needs-extra" in codes:
+        print('  to read them too: pip install "tonearm[av]"', file=sys.stderr)
+
+
 def names(given: Iterable[str], *, null: bool = False) -> Iterator[str]:
     """The names given, with `-` replaced by those on standard input: a line each, or ended by a zero byte."""
     for name in given:

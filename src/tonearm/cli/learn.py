@@ -50,7 +50,7 @@ def command(
     and whether more music would help. Stopped anywhere, the same command goes on with what was heard.
     """
     from tonearm import learning
-    from tonearm.cli._sounds import Status
+    from tonearm.cli._sounds import Status, tell_what_to_install
 
     options = learning.Options(
         labels=labels, model=model, encoder=encoder, workers=workers, min_tracks=min_tracks, sure=sure, seed=seed,
@@ -79,6 +79,7 @@ def command(
         _show(report)
     for row in report["skipped"]:
         print(f"{_plain(row['path'])}: {_plain(row['message'])} [{row['code']}]", file=sys.stderr)
+    tell_what_to_install(row["code"] for row in report["skipped"])
 
 
 def _check_page(path: Path) -> None:

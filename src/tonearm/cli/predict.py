@@ -60,9 +60,9 @@ def _run(
     recursive: bool, workers: int | None, null: bool,
 ) -> int:  # fmt: skip
     """Show a prediction per file; returns how many there are without one."""
-    from tonearm.cli._sounds import Status, shown
+    from tonearm.cli._sounds import Status, shown, tell_what_to_install
 
-    status, notes = Status(), _Notes()
+    status, notes, codes = Status(), _Notes(), set()
     done = sure = failed = 0
     items = _items(given, recursive, null, notes)
     try:
@@ -72,6 +72,7 @@ def _run(
             sure += prediction.sure
             if (error := prediction.error) is not None:
                 failed += 1
+                codes.add(error.code)
                 print(f"{shown(prediction.path)}: {error.message} [{error.code}]", file=sys.stderr)
             show(prediction)
             status.show(f"{done} done")
@@ -80,6 +81,7 @@ def _run(
         print(f"\ninterrupted after {done} files; what is printed is whole", file=sys.stderr)
         raise typer.Exit(130) from None
     status.clear()
+    tell_what_to_install(codes)
     notes.tell()
     if done > 1:
         words = f"{done} files: {sure} sure, {done - sure - failed} not sure"

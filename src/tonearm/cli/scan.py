@@ -97,10 +97,11 @@ def _time(seconds: float) -> str:
 
 
 def _show(report: Report) -> None:
-    from tonearm.cli._sounds import shown
+    from tonearm.cli._sounds import shown, tell_what_to_install
 
     for item in report.failed:
         print(f"{shown(item['path'])}: {shown(item['message'])} [{item['code']}]", file=sys.stderr)
+    tell_what_to_install(item["code"] for item in report.failed)
     for item in report.away:
         print(
             f"{shown(item['path'])}: {item['reason']}: its {item['files']} files stay in the library", file=sys.stderr

@@ -304,10 +304,12 @@ def _show_changes(entries: list[dict[str, Any]]) -> None:
 
 
 def _show_skipped(skipped: list[dict[str, str]]) -> None:
+    from tonearm.cli._sounds import tell_what_to_install
     from tonearm.tags.errors import shown
 
     for item in skipped:
         print(f"skipped {shown(item['path'])}: {shown(item['message'])} [{item['code']}]", file=sys.stderr)
+    tell_what_to_install(item["code"] for item in skipped)
 
 
 @contextmanager
