@@ -118,6 +118,7 @@ def test_it_works_in_every_command(own, collection, capsys):
 
 def test_labels_by_folder_and_by_table(own, by_folder, capsys):
     found = report(capsys, by_folder, "-o", own / "f.npz", "--min-tracks", 3)
+    assert found["protocol"] == "track", "no artist is known, so none is kept apart"
     assert (found["labels"], set(found["per_genre"]), found["interval_over"]) == (
         "folders",
         {"Bass", "Treble"},

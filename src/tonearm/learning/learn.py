@@ -289,8 +289,9 @@ def describe(output: Path, done: Study, found: dict[str, Any], told: dict[str, A
         for genre, row in found["per_genre"].items()
     }
     known = {"data": data, "ids": done.material.table.ids.tolist()} if data else {}
-    figure = {"dataset": data or "own music", "protocol": "artist", "split": found["split"], "part": "cross-validation",
-              **{key: found[key] for key in ("n", "accuracy", "interval", "interval_over", "seeds")},
+    figure = {"dataset": data or "own music", "part": "cross-validation",
+              **{key: found[key] for key in
+                 ("protocol", "split", "n", "accuracy", "interval", "interval_over", "seeds")},
               "per_genre": per_genre}  # fmt: skip
     return {
         "name": output.stem,
