@@ -18,6 +18,7 @@ import typer
 EXTRAS: dict[str, tuple[str, ...]] = {
     "av": ("av",),
     "audit": ("sklearn", "scipy"),
+    "plot": ("PIL",),
     "library": ("usearch", "pyarrow"),
     "train": ("torch", "lightning_fabric", "safetensors", "sklearn", "scipy", "audiomentations", "onnx", "onnxscript"),
     "web": ("fastapi", "uvicorn", "python_multipart", "jinja2"),
@@ -27,6 +28,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 WHAT_FOR = {
     "av": "M4A, AAC, WMA and the sound of video files",
     "audit": "the parts of the audit that train quick classifiers",
+    "plot": "pictures of sound files as PNG",
     "library": "similar songs in libraries of more than 100,000, and export to Parquet",
     "train": "training models",
     "web": "the web page and its API",
@@ -34,7 +36,7 @@ WHAT_FOR = {
     "tune": "searching for good settings",
 }
 LIGHT = ("numpy", "soundfile", "soxr", "onnxruntime", "typer", "rich", "pydantic", "yaml", "mutagen")
-DISTRIBUTIONS = {"yaml": "PyYAML", "sklearn": "scikit-learn", "python_multipart": "python-multipart"}
+DISTRIBUTIONS = {"yaml": "PyYAML", "PIL": "pillow", "sklearn": "scikit-learn", "python_multipart": "python-multipart"}
 
 
 def command(
