@@ -32,7 +32,7 @@ COMMANDS: dict[str, Entry] = {
                   "tonearm scan ~/Music"),
     "library": Entry("library", "Music",
                      "Ask the library: which songs, how many, what sounds alike, what is there twice.",
-                     "tonearm library list genre:jazz confidence:0.8.."),
+                     "tonearm library list genre:folk confidence:0.8.."),
     "tag": Entry("tag", "Music", "Write genres into files: plan, look, apply, and take it back to the byte.",
                  "tonearm tag plan ~/Music -o plan.json"),
     "learn": Entry("learn", "Music", "Make a model of your own genres from music that you have labelled.",

@@ -13,14 +13,14 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="Ask the library: which songs, how many, what sounds alike, what is there twice.",
-    epilog="Example: tonearm library list genre:jazz confidence:0.8.. not artist:davis",
+    epilog="Example: tonearm library list genre:folk confidence:0.8.. not artist:davis",
 )
 
 Query = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="QUERY…",
-        help="Words that must all fit: genre:jazz tag:rock artist:davis year:1960..1969 confidence:0.8.. path:~/Music "
+        help="Words that must all fit: genre:folk tag:rock artist:davis year:1960..1969 confidence:0.8.. path:~/Music "
         "is:disagree|unsure|missing|error|untagged …; a bare word is looked for in title, artist, album and path; "
         "`not` turns the next word round.",
     ),
@@ -35,7 +35,7 @@ Limit = Annotated[int, typer.Option(min=0, help="Show at most so many; 0 shows a
 SHOWN = 1000
 
 
-@app.command("list", epilog="Example: tonearm library list genre:jazz,blues confidence:0.8.. year:..1970")
+@app.command("list", epilog="Example: tonearm library list genre:folk,pop confidence:0.8.. year:..1970")
 def list_(
     query: Query = None, order: Order = "path", limit: Limit = SHOWN, library: File = None, model: Model = None,
     as_json: AsJson = False,
@@ -142,7 +142,7 @@ def duplicates(
     print(f"{len(groups)} songs are there more than once, {_bytes(wasted)} in all", file=sys.stderr)
 
 
-@app.command(epilog="Example: tonearm library export genre:jazz is:sure -o jazz.m3u8 --relative")
+@app.command(epilog="Example: tonearm library export genre:folk is:sure -o folk.m3u8 --relative")
 def export(
     query: Query = None,
     output: Annotated[

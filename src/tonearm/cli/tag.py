@@ -31,7 +31,7 @@ ROWS = 500  # of a table for people; the plan's file has them all
 
 @app.command(
     epilog="Examples: tonearm tag plan ~/Music -o plan.json · "
-    "tonearm tag plan genre:jazz is:untagged -o plan.json · "
+    "tonearm tag plan genre:folk is:untagged -o plan.json · "
     "tonearm predict ~/Music --json | tonearm tag plan --from - -o plan.json",
 )
 def plan(
@@ -39,7 +39,7 @@ def plan(
         list[str] | None,
         typer.Argument(
             metavar="FILE|FOLDER|QUERY",
-            help="Files and folders to listen to; or what to find in the library, such as genre:jazz is:untagged.",
+            help="Files and folders to listen to; or what to find in the library, such as genre:folk is:untagged.",
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the plan goes.", metavar="PLAN")] = None,

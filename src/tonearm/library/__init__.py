@@ -2,7 +2,7 @@
 
 report = library.scan(["~/Music"])                 # only what is new or changed is heard
 with library.open() as mine:
-    for row in mine.files("genre:jazz confidence:0.8.."):
+    for row in mine.files("genre:folk confidence:0.8.."):
         print(row["path"], row["genres"])
     ids, vectors = mine.embeddings()
 """

@@ -1,4 +1,4 @@
-"""The words by which files are asked for: `genre:jazz confidence:0.8.. not artist:"Miles Davis" is:disagree`.
+"""The words by which files are asked for: `genre:folk confidence:0.8.. not artist:"Miles Davis" is:disagree`.
 
 Every word has to fit. A word is KEY:VALUE, or a bare one, which is looked for in title, artist, album and path.
 """
@@ -17,7 +17,7 @@ from tonearm.library.sound import folded, same_genre
 from tonearm.library.store import Library
 
 KEYS = {
-    "genre": "predicted genre, or several: genre:jazz,blues",
+    "genre": "predicted genre, or several: genre:folk,pop",
     "tag": "a genre that the file's tags name",
     "artist": "part of the artist's name",
     "album": "part of the album's name",
