@@ -82,6 +82,16 @@ def test_other_tracks_and_other_parts_are_marked_and_never_tested_against_each_o
     assert "no figures of the part test" in row_of(only, "d")["error"]
 
 
+def test_equal_names_are_told_apart_by_data_and_then_by_where_they_lie(tmp_path):
+    hits = np.random.default_rng(3).random(60) < 0.7
+    run_folder(tmp_path / "x" / "one", recipe="a", hits=hits, data="d")
+    run_folder(tmp_path / "x" / "two", recipe="a", hits=hits, data="e")
+    assert sorted(row["name"] for row in experiments.compare([tmp_path])["rows"]) == ["a, d", "a, e"]
+    run_folder(tmp_path / "y", recipe="a", hits=hits, data="d", split="z")
+    names = [row["name"] for row in experiments.compare([tmp_path])["rows"]]
+    assert sorted(names) == ["a, d, x/one", "a, d, y", "a, e"]
+
+
 def test_what_failed_is_a_row_that_says_why(tmp_path, capsys):
     run_folder(tmp_path / "good", recipe="good", hits=np.ones(30, bool))
     run_folder(tmp_path / "good-1", recipe="good", seed=1, hits=np.ones(30, bool))

@@ -261,10 +261,13 @@ def name(rows: Sequence[dict[str, Any]]) -> None:
                 shown = [f"{key.rpartition('.')[2]} {_plain(value)}" for key, value in row["differs"].items()]
                 if 0 < len(shown) <= 4:
                     row["name"] = f"{row['recipe']} ({', '.join(shown)})"
-    for further in (_split_in_words, lambda row: _short(Path(row["runs"][0]))):
-        taken = Counter(row["name"] for row in rows)
+    shared = _shared([row["runs"][0] for row in rows])
+    for further in (_split_in_words, lambda row: row["data"] or "", lambda row: _within(row["runs"][0], shared)):
+        words: dict[str, set[str]] = {}
         for row in rows:
-            if taken[row["name"]] > 1 and further(row):
+            words.setdefault(row["name"], set()).add(further(row))
+        for row in rows:
+            if len(words[row["name"]]) > 1 and further(row):  # what all of a name share tells none from the others
                 row["name"] += f", {further(row)}"
     for row in rows:
         del row["config"]
@@ -299,6 +302,18 @@ def _short(folder: Path) -> str:
     except ValueError:  # another drive
         return str(folder)
     return str(folder) if shown.startswith("..") else shown
+
+
+def _shared(paths: Sequence[str]) -> str:
+    """The folder that all paths lie in; nothing where there is none, as on two drives."""
+    try:
+        return os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
+    except ValueError:
+        return ""
+
+
+def _within(path: str, shared: str) -> str:
+    return os.path.relpath(path, shared) if shared else path
 
 
 def _hash(value: Any) -> str | None:
