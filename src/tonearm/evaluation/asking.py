@@ -90,7 +90,10 @@ def _listened(predictor: Any, paths: list[str], workers: int | None) -> Any:
         except TonearmError as error:
             if error.exit_code == 2 or error.code == "needs-extra":
                 raise  # the model's fault, not the file's
-            yield None, {"code": error.code, "message": error.message}
+            yield (
+                None,
+                {"code": error.code, "message": getattr(error, "reason", error.message)},
+            )  # the path stands beside
 
 
 def _as_in_training(predictor: Any, source: Data, part: Part, *, workers: int | None, quiet: bool) -> Asked | None:

@@ -181,7 +181,7 @@ def _of_files(
             if outcome.error is not None:
                 if outcome.error.exit_code == 2:
                     raise outcome.error  # the model cannot be asked at all
-                message = outcome.error.message
+                message = getattr(outcome.error, "reason", outcome.error.message)  # the path stands beside it
                 failed.append({"path": paths[outcome.index], "code": outcome.error.code, "message": message,
                                "id": names[outcome.index]})  # fmt: skip
             else:
