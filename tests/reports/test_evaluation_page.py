@@ -4,7 +4,7 @@ import pytest
 from report_data import check_page, mel_pack
 
 from tonearm.cli._root import run
-from tonearm.evaluation import evaluate
+from tonearm.judging import evaluate
 from tonearm.reports.evaluation_page import evaluation_page
 
 

@@ -49,7 +49,7 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Judge a model: accuracy with its interval, per genre, how sure it may be, what it knew before."""
-    from tonearm.evaluation.judge import WANTED, evaluate
+    from tonearm.judging.judge import WANTED, evaluate
     from tonearm.reports._write import check_place, write
 
     for place in (predictions, html):

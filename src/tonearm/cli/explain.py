@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from tonearm.evaluation.explain import Check, Explanation
+    from tonearm.judging.explain import Check, Explanation
 
 _CLEARLY = 0.9  # of the draws
 
@@ -38,8 +38,8 @@ def command(
 ) -> None:
     """Show on which bands and seconds a prediction rests, as numbers, picture and sound; and check it."""
     from tonearm.errors import TonearmError, UsageError
-    from tonearm.evaluation.explain import explain, summary
-    from tonearm.evaluation.predictor import open_predictor
+    from tonearm.judging.explain import explain, summary
+    from tonearm.judging.predictor import open_predictor
     from tonearm.packs._progress import Progress
 
     predictor = open_predictor(model)
@@ -88,7 +88,7 @@ def _written(told: Explanation, folder: Path) -> dict[str, str]:
     import io
 
     from tonearm.errors import TonearmError
-    from tonearm.evaluation._muffle import Muffled
+    from tonearm.judging._muffle import Muffled
     from tonearm.reports._write import write
     from tonearm.reports.explain_picture import picture
 

@@ -31,7 +31,7 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """See what a model loses when music is compressed, noisy or a little faster: the horse test."""
-    from tonearm.evaluation.robustness import robustness
+    from tonearm.judging.robustness import robustness
 
     found = robustness(
         model, data, part=split, changes=change or (), limit=limit, seed=seed, workers=workers, quiet=quiet

@@ -50,7 +50,7 @@ def gather(folder: Path, ear: Any, options: Options, say: Progress) -> Gathered:
 def check(pack: Pack, folder: Path, ear: Any) -> None:
     """The same numbers, or none: a head learnt on another feature would answer nonsense about sound."""
     from tonearm.evaluation.matching import feature_differences
-    from tonearm.evaluation.predictor import feature_of
+    from tonearm.judging.predictor import feature_of
     from tonearm.runtime import Model
 
     if not isinstance(ear, Model):

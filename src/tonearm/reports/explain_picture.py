@@ -12,7 +12,7 @@ from tonearm.reports import _draw, _views
 from tonearm.reports._draw import Axes, Drawing
 
 if TYPE_CHECKING:
-    from tonearm.evaluation.explain import Explanation
+    from tonearm.judging.explain import Explanation
 
 WIDTH = 560.0
 HEIGHT, STRIP, SIDE = 190.0, 46.0, 70.0
@@ -76,7 +76,7 @@ def _spectrogram(found: Explanation, axes: Axes) -> None:
 
 
 def _cells(found: Explanation, axes: Axes, weights: np.ndarray) -> None:
-    from tonearm.evaluation.explain import top
+    from tonearm.judging.explain import top
 
     draw, named = axes.drawing, top(weights, found.named.mean())
     most = float(np.abs(weights).max()) or 1.0

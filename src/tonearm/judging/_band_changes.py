@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tonearm import features
-from tonearm.evaluation.changes import CHANGES
 from tonearm.features._mel import to_hertz, to_mel
+from tonearm.judging.changes import CHANGES
 from tonearm.packs import Pack
 
 NATIVE_RATE = 44100.0

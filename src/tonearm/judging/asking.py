@@ -11,9 +11,9 @@ import numpy as np
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
-    from tonearm.evaluation.judge import Data
-    from tonearm.evaluation.parts import Part
-    from tonearm.evaluation.predictor import Predictor
+    from tonearm.judging.judge import Data
+    from tonearm.judging.parts import Part
+    from tonearm.judging.predictor import Predictor
 
 
 @dataclass(frozen=True)

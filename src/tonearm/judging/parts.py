@@ -11,7 +11,7 @@ import numpy as np
 from tonearm.errors import TonearmError, UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from tonearm.evaluation.predictor import Predictor
+    from tonearm.judging.predictor import Predictor
     from tonearm.protocols import Split, TrackTable
 
 EVERYTHING = "all"

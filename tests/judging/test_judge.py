@@ -18,7 +18,7 @@ from tiny_model import write_tiny
 from tonearm import recipes, runs
 from tonearm.cli._root import run as tonearm
 from tonearm.errors import TonearmError, UsageError
-from tonearm.evaluation.judge import evaluate
+from tonearm.judging.judge import evaluate
 from tonearm.packs import write_pack
 
 PROMISED = {"model", "data", "split", "protocol", "n", "accuracy", "interval", "balanced_accuracy", "f1_macro", "ece",
@@ -191,7 +191,7 @@ def test_a_run_on_music_hears_what_it_learnt_from(tmp_path, monkeypatch):
     same_figures(own, evaluate(run, f"folder:{music}", quiet=True).figures)
     # The clips of a pack are gone: heard one by one, it says the same.
     from tonearm import audio
-    from tonearm.evaluation.predictor import open_predictor
+    from tonearm.judging.predictor import open_predictor
 
     predictor = open_predictor(run)
     path = music / "bass" / "bass0.wav"
@@ -246,7 +246,7 @@ def test_judging_a_model_file_or_a_classical_run_loads_nothing_heavy(svm_run, ti
     run, pack = svm_run
     code = """
 import sys
-from tonearm.evaluation.judge import evaluate
+from tonearm.judging.judge import evaluate
 evaluate(sys.argv[1], sys.argv[2])
 evaluate(sys.argv[3], sys.argv[4], workers=1, quiet=True)
 print([name for name in ("torch", "sklearn", "scipy", "librosa", "onnx") if name in sys.modules])

@@ -12,13 +12,13 @@ import numpy as np
 
 from tonearm.errors import UsageError, unknown_name
 from tonearm.evaluation import calibration, figures, metrics
-from tonearm.evaluation.asking import Asked, ask_clips, ask_files, ask_pack
 from tonearm.evaluation.coverage import coverage
 from tonearm.evaluation.intervals import RESAMPLES, rate_interval
-from tonearm.evaluation.parts import Part, choose
 from tonearm.evaluation.predictions import Predictions, checked_predictions, join_segments, match_classes
-from tonearm.evaluation.predictor import Predictor, open_predictor
-from tonearm.evaluation.seen import Seen, seen
+from tonearm.judging.asking import Asked, ask_clips, ask_files, ask_pack
+from tonearm.judging.parts import Part, choose
+from tonearm.judging.predictor import Predictor, open_predictor
+from tonearm.judging.seen import Seen, seen
 
 if TYPE_CHECKING:
     from tonearm.packs import Pack

@@ -16,9 +16,9 @@ from tonearm import recipes
 from tonearm.audio import Waveform
 from tonearm.cli._root import run as tonearm
 from tonearm.errors import TonearmError, UsageError
-from tonearm.evaluation._band_changes import bands_of, changes_of
-from tonearm.evaluation.changes import CHANGES, left_channel, stretched
-from tonearm.evaluation.robustness import compared, robustness
+from tonearm.judging._band_changes import bands_of, changes_of
+from tonearm.judging.changes import CHANGES, left_channel, stretched
+from tonearm.judging.robustness import compared, robustness
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from tonearm import recipes
 from tonearm.audio import Waveform
 from tonearm.cli._root import run as tonearm
 from tonearm.errors import TonearmError, UsageError
-from tonearm.evaluation._muffle import Muffled, grid_over
-from tonearm.evaluation.explain import Check, explain, summary, top
-from tonearm.evaluation.predictor import open_predictor
+from tonearm.judging._muffle import Muffled, grid_over
+from tonearm.judging.explain import Check, explain, summary, top
+from tonearm.judging.predictor import open_predictor
 
 RATE = made.RATE
 
@@ -91,7 +91,7 @@ def test_what_was_planted_is_named(tiny, planted):
 def test_an_explanation_made_up_is_found_out(tiny, planted):
     """The check is of the model, not of the words: cells named at random do no better than chance."""
     from tonearm import audio
-    from tonearm.evaluation.explain import _Asked, _at_random, _log_odds
+    from tonearm.judging.explain import _Asked, _at_random, _log_odds
 
     wave = audio.load(planted)
     predictor = open_predictor(tiny)
@@ -131,7 +131,7 @@ def test_gradients_and_occlusion_of_a_net_agree(tmp_path):
     assert np.isfinite(gradients["cells"]).all()
     assert -1 <= gradients["agreement"] <= 1
     # Integrated gradients add up to what turning everything down costs, in log-probability.
-    from tonearm.evaluation._gradients import _turned_down, attributions
+    from tonearm.judging._gradients import _turned_down, attributions
 
     predictor = open_predictor(run)
     target = predictor.classes.index(found.genre)

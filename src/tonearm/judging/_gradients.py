@@ -9,9 +9,9 @@ import numpy as np
 
 from tonearm.audio import Waveform
 from tonearm.errors import TonearmError
-from tonearm.evaluation._band_changes import hertz_of
-from tonearm.evaluation._muffle import DROP_DB, Grid
-from tonearm.evaluation.predictor import Predictor
+from tonearm.judging._band_changes import hertz_of
+from tonearm.judging._muffle import DROP_DB, Grid
+from tonearm.judging.predictor import Predictor
 
 # Points on the way from the sound turned down to the sound as it is.
 STEPS = 16

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from tonearm.evaluation.predictor import Training
+    from tonearm.judging.predictor import Training
     from tonearm.protocols import TrackTable
 
 _SHOWN = 20

@@ -15,7 +15,7 @@ from tonearm.audio import Waveform
 from tonearm.errors import TonearmError, UsageError
 from tonearm.evaluation.calibration import apply_temperature
 from tonearm.evaluation.predictions import join_rows
-from tonearm.evaluation.predictor import Answers, Change, Training
+from tonearm.judging.predictor import Answers, Change, Training
 from tonearm.packs import Pack, PackError, open_pack
 
 # Of a song that is longer than the clips a run learnt from, so many stretches are heard.

@@ -81,7 +81,7 @@ def open_predictor(model: str | os.PathLike | Predictor) -> Predictor:
         return model
     folder = Path(os.path.expanduser(os.fspath(model)))
     if (folder / "run.json").is_file():
-        from tonearm.evaluation._run_predictor import RunPredictor
+        from tonearm.judging._run_predictor import RunPredictor
 
         return RunPredictor(folder)
     if folder.is_dir() and (folder / "summary.json").is_file():
@@ -94,7 +94,7 @@ def open_predictor(model: str | os.PathLike | Predictor) -> Predictor:
         raise UsageError(
             f"{folder}: no run here", hint="a run is a folder with run.json, as `tonearm train` leaves it"
         )  # fmt: skip
-    from tonearm.evaluation._file_predictor import FilePredictor
+    from tonearm.judging._file_predictor import FilePredictor
 
     return FilePredictor(model)
 

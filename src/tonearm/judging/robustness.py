@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 
 from tonearm.errors import TonearmError, UsageError, unknown_name
-from tonearm.evaluation._band_changes import bands_of, changes_of
-from tonearm.evaluation.asking import ask_pack
-from tonearm.evaluation.changes import CHANGES, LEFT, left_channel
 from tonearm.evaluation.intervals import RESAMPLES, Interval, rate_interval
-from tonearm.evaluation.judge import Data, limited, open_data
 from tonearm.evaluation.paired import holm, mcnemar, paired_difference, sign_flip
-from tonearm.evaluation.parts import Part, choose
 from tonearm.evaluation.predictions import join_rows
-from tonearm.evaluation.predictor import Predictor, open_predictor
-from tonearm.evaluation.seen import seen
+from tonearm.judging._band_changes import bands_of, changes_of
+from tonearm.judging.asking import ask_pack
+from tonearm.judging.changes import CHANGES, LEFT, left_channel
+from tonearm.judging.judge import Data, limited, open_data
+from tonearm.judging.parts import Part, choose
+from tonearm.judging.predictor import Predictor, open_predictor
+from tonearm.judging.seen import seen
 
 NAMES = (*CHANGES, LEFT.name)
 LIMIT = 200

@@ -15,11 +15,11 @@ import numpy as np
 
 from tonearm.audio import Waveform
 from tonearm.errors import TonearmError, UsageError, unknown_name
-from tonearm.evaluation._muffle import DROP_DB, Grid, Muffled, grid_over
 from tonearm.evaluation.intervals import mean_interval
 from tonearm.evaluation.paired import sign_flip
 from tonearm.evaluation.predictions import join_rows
-from tonearm.evaluation.predictor import Predictor, open_predictor
+from tonearm.judging._muffle import DROP_DB, Grid, Muffled, grid_over
+from tonearm.judging.predictor import Predictor, open_predictor
 
 STEP_SECONDS = 2.0
 BANDS = 8
@@ -278,7 +278,7 @@ def _by_gradients(
     predictor: Predictor, asked: _Asked, grid: Grid, cells: np.ndarray, target: int, random: np.ndarray
 ) -> dict[str, Any]:
     """The same by integrated gradients, where the model has any; its own check; and how far both agree."""
-    from tonearm.evaluation._gradients import attributions
+    from tonearm.judging._gradients import attributions
 
     found, reason = attributions(predictor, asked.sound.waveform, target)
     if found is None:

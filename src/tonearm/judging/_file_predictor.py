@@ -13,7 +13,7 @@ from tonearm import features
 from tonearm.audio import Waveform
 from tonearm.errors import TonearmError
 from tonearm.evaluation.matching import feature_differences
-from tonearm.evaluation.predictor import Answers, Change, Training, feature_of
+from tonearm.judging.predictor import Answers, Change, Training, feature_of
 from tonearm.packs import Pack
 
 BLOCK = 64
