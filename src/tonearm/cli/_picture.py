@@ -22,7 +22,7 @@ WORTH_NAMING = 0.1
 
 def picture(timeline: Timeline, colours: Sequence[str], *, width: int = 1200) -> bytes:
     """The bytes of a PNG; `colours` are #rrggbb, one per genre."""
-    from tonearm.reports import _png
+    from tonearm import png
 
     inner = width - 2 * MARGIN
     edges = np.arange(inner + 1) * timeline.seconds / inner
@@ -51,7 +51,7 @@ def picture(timeline: Timeline, colours: Sequence[str], *, width: int = 1200) ->
             x += _entry(name)
         y += LINE
     _write(canvas, MARGIN, y, "strip: the likeliest genre, pale where not sure; below: how likely each is")
-    return _png.encode(canvas, palette=_palette(colours))
+    return png.encode(canvas, palette=_palette(colours))
 
 
 def _palette(colours: Sequence[str]) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tonearm.reports import _png
+from tonearm import png
 from tonearm.reports._html import Safe, html
 from tonearm.reports._palette import LIGHT
 
@@ -252,7 +252,7 @@ def _text(
 
 
 def _image(x: float, y: float, width: float, height: float, pixels: np.ndarray, palette: np.ndarray) -> str:
-    source = _png.data_uri(_png.encode(pixels, palette=palette))
+    source = png.data_uri(png.encode(pixels, palette=palette))
     size = f'x="{_short(x)}" y="{_short(y)}" width="{_short(width)}" height="{_short(height)}"'
     return f'<image {size} preserveAspectRatio="none" href="{source}"/>'
 

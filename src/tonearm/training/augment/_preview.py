@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from tonearm import features
+from tonearm import features, png
 from tonearm.audio import Waveform
 from tonearm.errors import TonearmError, UsageError
 from tonearm.features._mel import filters
@@ -30,7 +28,7 @@ class Preview:
 
     def png(self) -> bytes:
         gap = np.full((self.seen_before.shape[0], 4), np.nan)
-        return _png(np.hstack([self.seen_before, gap, self.seen_after])[::-1])
+        return _grey(np.hstack([self.seen_before, gap, self.seen_after])[::-1])
 
     def save(self, stem: str | Path) -> list[Path]:
         """Write STEM.png, STEM-before.wav and STEM-after.wav; returns their paths."""
@@ -94,16 +92,8 @@ def _sound(decibels: torch.Tensor, samples: torch.Tensor, bank: torch.Tensor) ->
     return torch.istft(turned, **how, length=len(samples))
 
 
-def _png(values: np.ndarray) -> bytes:
-    """A grey picture of (rows, columns), bright is high, NaN is white. By hand: matplotlib is heavy for forty bytes."""
+def _grey(values: np.ndarray) -> bytes:
+    """A grey picture of (rows, columns), bright is high, NaN is white."""
     low, high = np.nanmin(values), np.nanmax(values)
     grey = np.nan_to_num((values - low) / max(high - low, 1e-9), nan=1.0)
-    pixels = np.round(grey * 255).astype(np.uint8)
-    lines = np.hstack([np.zeros((len(pixels), 1), np.uint8), pixels])  # each begins with its filter: none
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    size = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 0, 0, 0, 0)
-    body = chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(lines.tobytes(), 6)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
+    return png.encode(np.round(grey * 255).astype(np.uint8))
