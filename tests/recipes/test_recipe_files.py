@@ -141,7 +141,14 @@ def test_the_commands_show_claims_and_caveats(capsys):
         assert set(row) >= {"name", "system", "claim", "caveats"}
         assert row["claim"] is None or set(row["claim"]) >= {"dataset", "protocol", "metric", "value"}
     assert tonearm(["recipes"]) == 0
-    assert "64.33 % accuracy" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("svm-mfcc: SVM or KNN on pieces of 3 s")
+    assert lines[at + 1] == "  claims 64.33 % accuracy (gtzan, pieces of 3 s); as published: the protocol segment"
+    for row in rows:
+        at = next(i for i, line in enumerate(lines) if line.startswith(f"{row['name']}: "))
+        block = lines[at : lines.index("", at)]
+        told = [line.removeprefix("  ! ") for line in block if line.startswith("  ! ")]
+        assert told == row["caveats"], "what is known of neighbours in common stands once, below them"
     assert tonearm(["recipes", "show", "svm-mfcc"]) == 0
     shown = capsys.readouterr().out
     assert recipes.from_config(yaml.safe_load(shown)) == recipes.get("svm-mfcc")
