@@ -6,7 +6,7 @@ from what the other did to the memory or the threads.
 
     python benchmarks/training.py                          # synthetic spectrograms
     python benchmarks/training.py --data PACK --epochs 5   # a pack of spectrograms, e.g. gtzan-mel
-    python benchmarks/training.py --precision float32      # as on a CPU without bf16 instructions
+    python benchmarks/training.py --float32                # and tonearm as on a CPU without bf16 instructions
     python benchmarks/training.py --keras VENV/bin/python  # and the same net in Keras, from a place with tensorflow-cpu
 """
 
@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 FRAMES = 128
-WAYS = ("plain", "tonearm", "keras")
+WAYS = ("plain", "tonearm", "tonearm-float32", "keras")
 
 
 def synthetic(n: int, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -116,7 +116,7 @@ def plain(train, valid, scale, classes: int, args: argparse.Namespace) -> tuple[
 
 
 def ours(train, valid, scale, classes: int, args: argparse.Namespace) -> tuple[float, list[float]]:
-    """`training.fit` with its defaults."""
+    """`training.fit` with its defaults, or in float32 as where no instructions for bf16 are."""
     import torch
 
     from tonearm.models import nets
@@ -124,9 +124,8 @@ def ours(train, valid, scale, classes: int, args: argparse.Namespace) -> tuple[f
 
     torch.manual_seed(args.seed)
     net = nets.create("cnn2d", train.shape, classes)
-    cfg = settings(
-        epochs=args.epochs, batch_size=args.batch_size, clips_per_track=args.clips, precision=args.precision
-    )  # fmt: skip
+    precision = "float32" if args.one == "tonearm-float32" else "auto"
+    cfg = settings(epochs=args.epochs, batch_size=args.batch_size, clips_per_track=args.clips, precision=precision)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         outcome = fit(
@@ -233,7 +232,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each way, in turn")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="cores that a run may use")
-    parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bf16"))
+    parser.add_argument("--float32", action="store_true", help="tonearm in float32, too: a further way")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keras", metavar="PYTHON", help="an interpreter that has tensorflow-cpu: a third way")
     parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
@@ -242,11 +241,12 @@ def main() -> None:
         return one(args.one, args)
     with tempfile.TemporaryDirectory() as folder:
         found = in_turn(args, Path(folder))
-    for other in found.keys() - {"tonearm"}:
+    ours = [way for way in found if way.startswith("tonearm")]
+    for other, way in ((other, way) for way in ours for other in found if other not in ours):
         for measure in ("seconds", "cpu"):
-            ratios = [a[measure] / b[measure] for a, b in zip(found[other], found["tonearm"], strict=True)]
+            ratios = [a[measure] / b[measure] for a, b in zip(found[other], found[way], strict=True)]
             each = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-            print(f"{other} / tonearm, {measure}: {np.median(ratios):.2f} (each pair: {each})")
+            print(f"{other} / {way}, {measure}: {np.median(ratios):.2f} (each pair: {each})")
     for way, rows in found.items():
         accuracies, n = [row["accuracy"] for row in rows], rows[0]["n"]
         mean = float(np.mean(accuracies))
@@ -265,7 +265,8 @@ def wilson(share: float, n: int) -> tuple[float, float]:
 
 def in_turn(args: argparse.Namespace, folder: Path) -> dict[str, list[dict]]:
     """Runs of all ways, one after the other, each round in another order: the machine's moods meet all alike."""
-    ways = [way for way in WAYS if way != "keras" or args.keras]
+    asked = {"tonearm-float32": args.float32, "keras": args.keras}
+    ways = [way for way in WAYS if asked.get(way, True)]
     found: dict[str, list[dict]] = {way: [] for way in ways}
     for number in range(args.rounds):
         args.seed += number > 0
@@ -281,7 +282,7 @@ def in_turn(args: argparse.Namespace, folder: Path) -> dict[str, list[dict]]:
             row = json.loads(done.stdout.splitlines()[-1])
             found[way].append(row)
             print(
-                f"{way:8} {row['seconds']:7.2f} s  {row['cpu']:7.2f} s CPU  accuracy {row['accuracy']:.3f}", flush=True
+                f"{way:15} {row['seconds']:7.2f} s  {row['cpu']:7.2f} s CPU  accuracy {row['accuracy']:.3f}", flush=True
             )
     return found
 
