@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from scipy import stats
 
-from tonearm import features
+from tonearm import features, recipes
 from tonearm.errors import TonearmError, UsageError
 from tonearm.models import nets
 from tonearm.models.nets import _layers, vgg16
@@ -65,6 +65,64 @@ def test_cuny_cnn2d_and_dense():
     assert count("cnn2d", (128, 400), 8, batch_norm=False, **keywords) == expected
     assert count("dense", (140,), 8) == linear(140, 50) + linear(50, 50) + linear(50, 8) == 10_008
     assert count("dense", (20, 130), 8) == 10_008 + 2 * 140  # statistics of the frames, scaled
+
+
+def of_recipe(name: str, shape: tuple[int, ...], n_classes: int = 10) -> int:
+    keywords = dict(recipes.get(name).model)
+    return count(keywords.pop("kind"), shape, n_classes, **keywords)
+
+
+def test_nets_that_recipes_make_of_others():
+    """Each with the clip that its recipe cuts, the layers and what is left of the frames counted by hand."""
+
+    def over_time(*widths: int) -> int:
+        return sum(conv(a, b, 3) + 2 * b for a, b in itertools.pairwise(widths))
+
+    def over_pictures(*widths: int, batch_norm: bool = True) -> int:
+        return sum(conv(a, b, 3, 3, bias=not batch_norm) + 2 * b * batch_norm for a, b in itertools.pairwise(widths))
+
+    # 646 frames halved three times leave 80.
+    assert of_recipe("velamati-cnn1d", (30, 646)) == over_time(30, 64, 64, 64) + linear(80 * 64, 64) + linear(64, 10)
+    # 128 x 128 pooled by 2, 4, 4 leaves 4 x 4.
+    expected = over_pictures(1, 32, 64, 128) + linear(128 * 4 * 4, 64) + linear(64, 10)
+    assert of_recipe("velamati-cnn2d", (128, 128)) == expected
+    # Mean and maximum over time, so twice the last width.
+    assert of_recipe("li-dilated-2", (128, 128)) == over_time(128, 128, 256) + linear(2 * 256, 10)
+    assert of_recipe("li-dilated-3", (128, 128)) == over_time(128, 128, 256, 256) + linear(2 * 256, 10)
+    five = (128, 128, 256, 256, 512)
+    assert of_recipe("bian-cnn1d", (128, 128), 8) == over_time(128, *five) + linear(2 * 512, 8)
+    # 130 frames pooled by 4, 4, 4, 2 leave one.
+    assert of_recipe("falola-cnn1d", (20, 130)) == over_time(20, *five) + linear(512, 10)
+    # 128 x 130 pooled by 2 x 4 twice leaves 32 x 8.
+    expected = over_pictures(1, 64, 64) + linear(64 * 32 * 8, 32) + linear(32, 10)
+    assert of_recipe("dong-cnn2d", (128, 130)) == expected
+    # Mean and maximum of 64 filters in five layers; nothing else can learn.
+    assert of_recipe("random-cnn+svm", (128, 387)) == linear(2 * 5 * 64, 10)
+    # 30 MFCC, ZCR, centroid and RMS, 12 pitch classes.
+    assert of_recipe("lstm-lowlevel+svm", (45, 65)) == recurrent(4, 45, 128) + 2 * 128 + linear(128, 10)
+    expected = 2 * recurrent(4, 45, 128) + 2 * 256 + linear(256, 10)
+    assert of_recipe("lstm-lowlevel-bidirectional+knn", (45, 65)) == expected
+    # Ablations: pools of 2, 4, 4 leave 4 x 4, of 2, 2, 4, 4 leave 2 x 2; 40 rows of MFCC end at one.
+    ends = linear(32, 10)
+    three, four = (1, 16, 32, 64), (1, 16, 32, 64, 128)
+    assert of_recipe("njupt-cnn2d-3-layers", (128, 128)) == over_pictures(*three) + linear(64 * 16, 32) + ends
+    assert of_recipe("njupt-cnn2d-4-layers", (128, 128)) == over_pictures(*four) + linear(128 * 4, 32) + ends
+    assert of_recipe("njupt-cnn2d-mfcc", (40, 128)) == over_pictures(*four, 64) + linear(64 * 2, 32) + ends
+    expected = over_pictures(*four, 64, batch_norm=False) + linear(64 * 4, 32) + ends
+    assert of_recipe("njupt-cnn2d-plain", (128, 128)) == expected
+    for name in ("elu", "gelu"):
+        assert of_recipe(f"njupt-cnn2d-{name}", (128, 128)) == of_recipe("njupt-cnn2d", (128, 128))
+    for size in (5, 7):
+        more = sum(a * b * (size * size - 9) for a, b in itertools.pairwise((*four, 64)))
+        found = of_recipe(f"njupt-cnn2d-kernel-{size}", (128, 128))
+        assert found == of_recipe("njupt-cnn2d", (128, 128)) + more
+
+
+def test_crnn1d():
+    """Three convolutions of kernel 5 with biases, an LSTM of 96 units, a dense layer of 64."""
+    body = sum(conv(a, b, 5, bias=True) + 2 * b for a, b in itertools.pairwise((128, 56, 56, 56)))
+    expected = body + recurrent(4, 56, 96) + linear(96, 64) + linear(64, 8)
+    assert of_recipe("crnn1d", (128, 646), 8) == expected
 
 
 def test_lstm():

@@ -12,6 +12,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from tonearm.errors import TonearmError, UsageError
 from tonearm.models import nets
 from tonearm.training import Clips, fit, join, predict, settings
+from tonearm.training._rate import set_rate
+from tonearm.training._state import Outcome, State
 from tonearm.training.loop import _class_weights, _share
 
 
@@ -118,6 +120,108 @@ def test_schedules_follow_their_formula(tmp_path):
     # Two batches an epoch: the last of epoch e stands at e + 0.5.
     expected = [1e-2 * 0.5 * (1 + np.cos(np.pi * (e + 0.5) / 4)) for e in range(4)]
     np.testing.assert_allclose(rates, expected)
+
+
+def _rate(at: float, state: State | None = None, **keywords) -> float:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    set_rate(optimizer, settings(epochs=10, learning_rate=1.0, **keywords), state, at)
+    return optimizer.param_groups[0]["lr"]
+
+
+def test_one_cycle_goes_up_for_three_tenths_and_down_to_nearly_nothing():
+    rates = [_rate(at, schedule="one-cycle") for at in (0, 1.5, 3, 6.5, 10)]
+    np.testing.assert_allclose(rates, [0.04, 0.52, 1.0, 0.5, 1e-4])
+    # Warming up is laid over any schedule.
+    np.testing.assert_allclose(_rate(1.0, warmup_epochs=4), 0.25, atol=1e-3)
+    assert _rate(4.0, warmup_epochs=4) == 1.0
+
+
+@pytest.mark.parametrize(("patience", "factor"), [(0, 0.5), (1, 0.1), (3, 0.5)])
+def test_plateaus_are_those_of_torch(tmp_path, patience, factor):
+    curve = np.random.default_rng(patience).integers(0, 12, 40) / 12
+    peer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        peer, mode="max", patience=patience, factor=factor, threshold=0.0, eps=0.0
+    )
+    state = State(tmp_path, Outcome(_net()))
+    for accuracy in curve:
+        state.outcome.history.append({"valid_accuracy": float(accuracy)})
+        plateau.step(float(accuracy))
+        found = _rate(0, state, schedule="plateau", plateau_patience=patience, plateau_factor=factor)
+        assert found == pytest.approx(peer.param_groups[0]["lr"])
+
+
+def _bare() -> nets.Net:
+    """Without dropout: what one step does can be counted by hand."""
+    torch.manual_seed(0)
+    return nets.create("cnn2d", (16, 16), 2, filters=(4,), pools=(4,), hidden=(), dropout=0.0)
+
+
+def _first_scores(train: Clips) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the untrained net on the first epoch's only batch, and their labels."""
+    ((positions, starts),) = train.epoch(len(train), 1, np.random.default_rng([0, 0]))
+    with torch.no_grad():
+        scores = _bare().train()(torch.from_numpy(train.cut(positions, starts, train.scale()))).double().numpy()
+    return scores, train.labels[positions]
+
+
+def test_smoothed_labels_and_weighted_classes_by_hand(tmp_path):
+    train, _ = _parts(33)  # 11 clips of either genre, and one
+    scores, labels = _first_scores(train)
+    logs = scores - np.log(np.exp(scores).sum(1, keepdims=True))
+    one_hot = np.eye(2)[labels]
+    weights = len(labels) / (2 * one_hot.sum(0))
+    smooth = 0.8 * one_hot + 0.2 / 2
+    expected = -(smooth * weights * logs).sum() / len(labels)
+    cfg = settings(epochs=1, batch_size=len(train), precision="float32", label_smoothing=0.2, class_weights="balanced")
+    valid = _parts()[1]
+    outcome = fit(_bare(), train, valid, train.scale(), cfg, tmp_path, n_classes=2, accelerator="cpu")
+    assert outcome.history[0]["train_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_clipped_gradient_is_as_long_as_was_said(tmp_path):
+    train, valid = _parts()
+    cfg = settings(
+        epochs=1, batch_size=len(train), precision="float32", optimizer="sgd", momentum=0.0, learning_rate=1.0,
+        gradient_clip=0.01,
+    )  # fmt: skip
+    before = [tensor.detach().clone() for tensor in _bare().parameters()]
+    outcome = fit(_bare(), train, valid, train.scale(), cfg, tmp_path, n_classes=2, accelerator="cpu")
+    moved = [a.detach() - b for a, b in zip(outcome.net.parameters(), before, strict=True)]
+    assert sum(float((step * step).sum()) for step in moved) ** 0.5 == pytest.approx(0.01, rel=1e-3)
+
+
+def test_ema_is_the_running_mean_of_the_weights_after_each_step(tmp_path):
+    train, valid = _parts()
+    net, seen = _bare(), []
+    cfg = settings(epochs=1, batch_size=4, precision="float32", ema_decay=0.7)
+    outcome = fit(
+        net, train, valid, train.scale(), cfg, tmp_path, n_classes=2, accelerator="cpu",
+        step=lambda *_: seen.append(net.head.weight.detach().clone()),
+    )  # fmt: skip
+    assert len(seen) == 4
+    expected = seen[0]
+    for weight in seen[1:]:
+        expected = 0.7 * expected + 0.3 * weight
+    torch.testing.assert_close(outcome.net.head.weight.detach(), expected)
+    assert not torch.allclose(expected, seen[-1])
+
+
+def test_the_last_good_checkpoint_is_named_and_can_be_gone_on_from(tmp_path):
+    train, valid = _parts()
+    net = _net()
+    cfg = settings(epochs=4, batch_size=8, precision="float32", learning_rate=1e-2)
+
+    def poison(row):
+        if row["epoch"] == 2:
+            net.head.weight.data.fill_(np.nan)
+
+    with pytest.raises(TonearmError, match=r"not a number in epoch 3, batch 1 \(tracks t") as error:
+        fit(net, train, valid, train.scale(), cfg, tmp_path, n_classes=2, accelerator="cpu", report=poison)
+    assert error.value.hint == f"the last good checkpoint is {tmp_path / 'last.safetensors'}"
+    again = _fit(tmp_path, net=_net(3), epochs=4)
+    assert [row["epoch"] for row in again.history] == [1, 2, 3, 4]
+    assert all(np.isfinite(row["train_loss"]) for row in again.history)
 
 
 def test_a_loss_that_is_no_number_stops_and_names_the_batch(tmp_path):
