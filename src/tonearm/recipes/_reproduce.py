@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -243,13 +244,20 @@ def _reasons(row: Mapping[str, Any], result: Mapping[str, Any], gap: float) -> l
 
 
 def _fall(good: Sequence[Mapping[str, Any]]) -> str:
-    """What keeping songs or artists together costs, where both are measured and it is more than 5 points."""
-    by = {result["protocol"]: 100 * result["accuracy"] for result in good}
+    """What keeping songs or artists together costs, where both are measured and it is more than chance would do."""
+    by = {result["protocol"]: result for result in good}
     before = next((name for name in ("segment", "track") if name in by), "")
     after = next((name for name in ("official", "artist") if name in by), "")
-    if not before or not after or by[before] - by[after] < 5:
+    if not before or not after:
         return ""
-    return f" From {before} to {after} it falls by {by[before] - by[after]:.0f} points."
+    one, other = by[before], by[after]
+    # The two are judged on different tracks: their errors add as squares (Newcombe 1998, method 10).
+    lost = one["accuracy"] - other["accuracy"]
+    low = lost - math.hypot(one["accuracy"] - one["interval"][0], other["interval"][1] - other["accuracy"])
+    high = lost + math.hypot(one["interval"][1] - one["accuracy"], other["accuracy"] - other["interval"][0])
+    if low <= 0:
+        return ""
+    return f" From {before} to {after} it falls by {100 * lost:.0f} points [{100 * low:.0f}, {100 * high:.0f}]."
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
