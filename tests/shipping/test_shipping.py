@@ -15,9 +15,10 @@ import tonearm
 from tonearm.cli import main
 from tonearm.errors import TonearmError, UsageError
 from tonearm.packs import open_pack, write_pack
-from tonearm.shipping import augment, graph, kernel, loop, make, recipe, small
+from tonearm.shipping import augment, graph, kernel, loop, make, opinions, recipe, small
 from tonearm.shipping.net import BandNet
 from tonearm.shipping.statistics import CORRELATED, SWINGS_HZ, Statistics
+from tonearm.training import checkpoint
 
 SMALL = {
     "name": "small", "title": "three kinds of noise", "pack": "noise", "feature_rate": 22050, "crops": 2,
@@ -174,6 +175,69 @@ def test_the_teacher_is_matched_by_id(packs, tmp_path):
     stored = np.asarray(open_pack(packs / "noise").features, np.float64)
     wanted = stored.mean(2).reshape(72, 16, 8).mean(2)
     np.testing.assert_allclose(shop.material.vectors, wanted, atol=4)  # the pack's values were clipped at 255
+
+
+def test_an_opinion_of_a_track_comes_from_other_artists():
+    """All tracks of an artist have one vector and one label, both at random: the label must not find its way back."""
+    draw = np.random.default_rng(4)
+    artists = np.repeat(np.arange(60), 5)
+    labels = np.repeat(draw.integers(0, 3, 60), 5)
+    vectors = np.repeat(draw.normal(size=(60, 6)), 5, axis=0)
+    rows = np.arange(0, 290)
+    told = opinions.out_of_fold(vectors, labels, artists, rows)
+    assert (told[290:] == 0).all()
+    np.testing.assert_allclose(told[:290].sum(1), 1, atol=1e-5)
+    share_right = (told[:290].argmax(1) == labels[:290]).mean()
+    assert share_right < 0.6  # what the artist's own labels give away would be 1
+    vectors[:, 0] = labels  # something that other artists know too
+    assert (opinions.out_of_fold(vectors, labels, artists, rows)[:290].argmax(1) == labels[:290]).mean() > 0.8
+
+
+def test_wanted_genres_are_label_and_opinion_in_the_shares_of_the_recipe(packs, tmp_path):
+    setting = recipe.Recipe(**{**SMALL, "teacher": "teacher"})
+    shop = make._open(setting, packs, tmp_path, print)
+    rows = make._rows(shop, ("train",))
+    plain = loop._wanted(setting.training, shop.material, rows).numpy()
+    np.testing.assert_allclose(plain[rows].max(1), 0.9 + 0.1 / 3, rtol=1e-6)
+    mixed = loop._wanted(setting.training.model_copy(update={"opinions": 0.25}), shop.material, rows).numpy()
+    material = shop.material
+    told = opinions.out_of_fold(material.vectors, material.labels, material.artists, rows)
+    np.testing.assert_allclose(mixed[rows], 0.75 * plain[rows] + 0.25 * told[rows], atol=1e-6)
+
+
+def test_a_refit_goes_on_from_the_net_of_the_training_part(packs, tmp_path):
+    small_rate = {"steps": 2, "learning_rate": 1e-9}
+    changed = {"kernel": None, "figures": {}, "fit_on": ["train", "valid"], "refit": small_rate}
+    shop = make._open(recipe.Recipe(**{**SMALL, **changed}), packs, tmp_path, print)
+    first = make._nets(shop, make._rows(shop, ("train",)), 0, "choose")[0]
+    make._final(shop, 0)
+    final = checkpoint.load(tmp_path / "nets" / "final-0-0.safetensors")[0]["net"]
+    for name, value in first.named_parameters():  # at such a rate nothing moves but what norms have seen
+        torch.testing.assert_close(value, final[name].reshape(value.shape), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(first.mean, final["mean"])
+    assert sorted(path.name for path in (tmp_path / "nets").iterdir()) == ["choose-0.safetensors",
+                                                                           "final-0-0.safetensors"]  # fmt: skip
+
+
+def test_pooling_first_is_the_same_function_where_scales_are_positive():
+    torch.manual_seed(1)
+    one, other = (BandNet(128, {"genre": 3}, width=4, embedding=8, pool_first=first).eval() for first in (False, True))
+    ordered = {name: value for name, value in one.state_dict().items() if not name.startswith("body")}
+    for block in range(4):
+        ordered[f"body.{block}.0.weight"] = one.state_dict()[f"body.{block}.0.weight"]
+        for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+            ordered[f"body.{block}.2.{name}"] = one.state_dict()[f"body.{block}.1.{name}"]
+    other.load_state_dict(ordered)
+    x = torch.rand(2, 128, 64)
+    with torch.no_grad():
+        wanted = one(x)["genre"]
+        torch.testing.assert_close(wanted, other(x)["genre"], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(wanted, small.round_weights(other)(x)["genre"], rtol=2e-3, atol=2e-3)
+        other.body[1][2] = torch.nn.BatchNorm2d(8).eval()
+        other.body[1][2].weight[3] = -1.0  # here the maximum must stay where it is
+        turned = other(x)["genre"]
+        torch.testing.assert_close(turned, small.round_weights(other)(x)["genre"])
+        assert isinstance(other.body[1][2], torch.nn.BatchNorm2d)
 
 
 @pytest.mark.slow

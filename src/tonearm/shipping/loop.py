@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from tonearm.errors import TonearmError
-from tonearm.shipping import augment
+from tonearm.shipping import augment, opinions
 from tonearm.shipping.net import BandNet
 from tonearm.shipping.recipe import Recipe
 from tonearm.training import _machine, checkpoint
@@ -35,6 +35,7 @@ class Material:
     labels: np.ndarray
     n_classes: int
     vectors: np.ndarray | None = None
+    artists: np.ndarray | None = None
 
 
 def train(
@@ -45,11 +46,13 @@ def train(
     path: Path,
     *,
     trunk: BandNet | None = None,
+    begin: BandNet | None = None,
     report: Callable[[int, float], None] = lambda step, loss: None,
 ) -> BandNet:
     """Train a net on `rows`; `path` holds its weights when done, and how far it is until then.
 
-    The convolutions of `trunk`, which learnt something else, are where it begins.
+    The convolutions of `trunk`, which learnt something else, are where it begins; or the whole of `begin`, a net of the
+    same kind, with its scale.
     """
     _machine.keep_memory()
     heads = {"genre": material.n_classes}
@@ -62,13 +65,18 @@ def train(
     if trunk is not None:
         for name in ("body", "mix"):
             getattr(net, name).load_state_dict(getattr(trunk, name).state_dict())
-        identity["trunk"] = float(sum(p.double().abs().sum() for p in trunk.body.parameters()))
+        identity["trunk"] = _sum(trunk.body)
+    if begin is not None:
+        net.load_state_dict(begin.state_dict())
+        identity["trunk"] = _sum(begin)
     if path.is_file():
         groups, about = checkpoint.load(path)
         if not _same(identity, about):
             raise TonearmError(f"{path}: it is of another training", hint="give another folder, or remove it")
         net.load_state_dict(groups["net"])
         return net.eval()
+    if begin is None:
+        _scale(net, material, rows)
     _fit(recipe, net, material, rows, seed, path.with_suffix(".unfinished"), identity, report)
     checkpoint.save(path, {"net": net.state_dict()}, identity)
     path.with_suffix(".unfinished").unlink(missing_ok=True)
@@ -83,11 +91,8 @@ def _same(identity: dict, about: dict) -> bool:
 
 
 def _fit(recipe, net, material, rows, seed, unfinished, identity, report) -> None:
-    setting, labels = recipe.training, torch.from_numpy(material.labels)
-    sample = material.stored[torch.from_numpy(rows[::7] if len(rows) > 2000 else rows)].float() / 255
-    net.mean.copy_(sample.mean((0, 2))[:, None])
-    net.deviation.copy_(sample.std((0, 2))[:, None])
-    fill = net.mean.clone()
+    setting, fill = recipe.training, net.mean.clone()
+    genres = _wanted(setting, material, rows)
     vectors = None
     if "teacher" in net.heads:
         of_rows = material.vectors[rows]
@@ -99,15 +104,13 @@ def _fit(recipe, net, material, rows, seed, unfinished, identity, report) -> Non
     )
     average = AveragedModel(net, avg_fn=_averaging(setting.ema_decay), use_buffers=True)
     begin = _resume(unfinished, identity, net, average, optimizer, rates)
-    smooth = setting.smoothing
     for step in range(begin, setting.steps):
         draw = np.random.default_rng([seed, step])
         torch.manual_seed(seed * 1_000_003 + step)  # dropout
         some = _batch(rows, step, setting.batch_size, seed)
         batch = augment.crops(material.stored, some, setting.crop_frames, recipe.augmentation, draw)
         batch = augment.changed(batch, fill, recipe.augmentation, draw)
-        wanted = functional.one_hot(labels[some], material.n_classes).float() * (1 - smooth)
-        targets = [wanted + smooth / material.n_classes] + ([vectors[some]] if vectors is not None else [])
+        targets = [genres[some]] + ([vectors[some]] if vectors is not None else [])
         batch, targets = augment.mixed(batch, targets, recipe.augmentation.mixup, draw)
         net.train()
         with torch.autocast("cpu", torch.bfloat16):
@@ -127,6 +130,27 @@ def _fit(recipe, net, material, rows, seed, unfinished, identity, report) -> Non
         if (step + 1) % SAVE_EVERY == 0 and step + 1 < setting.steps:
             _save(unfinished, identity, step + 1, net, average, optimizer)
     net.load_state_dict(average.module.state_dict())
+
+
+def _scale(net: BandNet, material: Material, rows: np.ndarray) -> None:
+    sample = material.stored[torch.from_numpy(rows[::7] if len(rows) > 2000 else rows)].float() / 255
+    net.mean.copy_(sample.mean((0, 2))[:, None])
+    net.deviation.copy_(sample.std((0, 2))[:, None])
+
+
+def _wanted(setting, material: Material, rows: np.ndarray) -> torch.Tensor:
+    """(tracks, classes): the label, smoothed, and the teacher's opinion in the share that the recipe gives it."""
+    hard = np.eye(material.n_classes, dtype=np.float32)[material.labels]
+    wanted = hard * (1 - setting.smoothing) + setting.smoothing / material.n_classes
+    if setting.opinions and material.vectors is not None:
+        told = opinions.out_of_fold(material.vectors, material.labels, material.artists, rows)
+        wanted = wanted * (1 - setting.opinions) + told * setting.opinions
+    return torch.from_numpy(wanted.astype(np.float32))
+
+
+def _sum(module: nn.Module) -> float:
+    with torch.no_grad():
+        return float(sum(p.double().abs().sum() for p in module.parameters()))
 
 
 def _averaging(decay: float):

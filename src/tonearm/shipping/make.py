@@ -43,6 +43,7 @@ class Workshop:
     folder: Path
     say: Say
     trunk: BandNet | None = None
+    begin: list[BandNet] | None = None
 
     @property
     def frames(self) -> int:
@@ -78,9 +79,20 @@ def _final(shop: Workshop, seed: int) -> graph.Whole:
     parts = shop.recipe.fit_on
     if "test" in parts:
         raise UsageError("a shipped model is never fitted on a test part", hint="fit_on: [train, valid]")
+    if shop.recipe.refit:
+        return _taught_on(shop, _rows(shop, parts), seed)
     # The model that temperature and threshold were chosen with, where it is fitted on just that part.
     same = parts == ("train",) and not shop.recipe.figures.choose_folds and seed == shop.recipe.seeds[0]
     return _model(shop, _rows(shop, parts), seed, "choose" if same else f"final-{seed}")
+
+
+def _taught_on(shop: Workshop, rows: np.ndarray, seed: int) -> graph.Whole:
+    """The net of the training part alone, taught on with `rows` for the steps of `refit`."""
+    recipe = shop.recipe
+    short = recipe.training.model_copy(update=recipe.refit.model_dump())
+    first = _nets(shop, _rows(shop, ("train",)), seed, "choose")
+    there = dataclasses.replace(shop, recipe=recipe.model_copy(update={"training": short}), begin=first)
+    return _model(there, rows, seed, f"final-{seed}")
 
 
 def _open(recipe: Recipe, data: Path, output: Path, say: Say) -> Workshop:
@@ -97,7 +109,8 @@ def _open(recipe: Recipe, data: Path, output: Path, say: Say) -> Workshop:
     classes = {genre: i for i, genre in enumerate(pack.classes)}
     labels = np.array([classes[genre] for genre in pack.column("genre")])
     vectors = _vectors(data / recipe.teacher, pack) if recipe.teacher else None
-    material = loop.Material(torch.from_numpy(stored.copy()), labels, len(classes), vectors)
+    artists = np.where(pack.column("artist") == "", pack.ids, pack.column("artist"))
+    material = loop.Material(torch.from_numpy(stored.copy()), labels, len(classes), vectors, artists)
     shop = Workshop(recipe, pack, material, bands, output, say)
     return dataclasses.replace(shop, trunk=_trunk(shop, data)) if recipe.trunk else shop
 
@@ -106,10 +119,11 @@ def _trunk(shop: Workshop, data: Path) -> BandNet:
     """The net that others begin with, from another dataset: so no track that is judged here was in its training."""
     setting = shop.recipe.trunk
     other = get(setting.recipe)
-    training = other.training.model_copy(update={"steps": setting.steps})
-    other = other.model_copy(update={"training": training})
+    if setting.steps:
+        training = other.training.model_copy(update={"steps": setting.steps})
+        other = other.model_copy(update={"training": training})
     there = _open(other, data, shop.folder, shop.say)
-    return _nets(there, _rows(there, ("train", "valid")), setting.seed, "trunk")[0]
+    return _nets(there, _rows(there, setting.parts), setting.seed, "trunk")[0]
 
 
 def _vectors(folder: Path, pack: Pack) -> np.ndarray:
@@ -164,7 +178,8 @@ def _nets(shop: Workshop, rows: np.ndarray, seed: int, name: str) -> list[BandNe
                 shop.say(f"{path.stem}: step {step} of {recipe.training.steps}, loss {loss:.3f}, {passed:.0f} s")
 
         nets.append(loop.train(recipe, shop.material, rows, seed * 100 + member, path,
-                               trunk=shop.trunk, report=report))  # fmt: skip
+                               trunk=shop.trunk, begin=shop.begin[member] if shop.begin else None,
+                               report=report))  # fmt: skip
     return nets
 
 

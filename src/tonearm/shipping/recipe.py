@@ -35,10 +35,14 @@ class Net(Section):
     embedding: int = Field(128, ge=8)
     dropout: float = Field(0.3, ge=0, lt=1)
     dropout_pooled: float = Field(0.3, ge=0, lt=1)
+    pool_first: bool = False
 
 
 class Training(Section):
-    """One-cycle AdamW for so many steps, weights averaged on the way; `teacher` weighs the vectors to be told."""
+    """One-cycle AdamW for so many steps, weights averaged on the way; `teacher` weighs the vectors to be told.
+
+    `opinions` is the share that a classifier of the teacher's vectors has in the wanted genre; the label has the rest.
+    """
 
     steps: int = Field(540, ge=1)
     batch_size: int = Field(48, ge=2)
@@ -49,6 +53,17 @@ class Training(Section):
     ema_decay: float = Field(0.997, gt=0, lt=1)
     smoothing: float = Field(0.1, ge=0, lt=1)
     teacher: float = Field(0.0, ge=0)
+    opinions: float = Field(0.0, ge=0, le=1)
+
+
+class Refit(Section):
+    """What is shipped where temperature and figures come from a net of the training part alone: that net, taught on.
+
+    So many steps more, on all parts of `fit_on`, at a rate that starts low and falls.
+    """
+
+    steps: int = Field(1000, ge=1)
+    learning_rate: float = Field(4e-4, gt=0)
 
 
 class Kernel(Section):
@@ -61,10 +76,14 @@ class Kernel(Section):
 
 
 class Trunk(Section):
-    """A net of another recipe of this folder, trained first for so many steps; its convolutions are the beginning."""
+    """A net of another recipe of this folder, trained first; its convolutions are the beginning.
+
+    `steps` and `parts` of its own where they are given, else those of its recipe and its training part.
+    """
 
     recipe: str
-    steps: int = Field(2000, ge=1)
+    steps: int | None = Field(None, ge=1)
+    parts: tuple[str, ...] = ("train",)
     seed: int = 0
 
 
@@ -95,6 +114,7 @@ class Recipe(Section):
     net: Net = Net()
     training: Training = Training()
     augmentation: Augmentation = Augmentation()
+    refit: Refit | None = None
     kernel: Kernel | None = None
     figures: Figures = Figures()
     listen: dict[str, Any] = {"excerpts": 3, "clip_seconds": 30.0}

@@ -27,11 +27,16 @@ def round_weights(module: torch.nn.Module) -> torch.nn.Module:
 
 def _fuse(layers: nn.Sequential) -> None:
     """As the exporter does it; here, so that what is rounded is what stands in the file."""
-    for i in range(len(layers) - 1):
-        layer, norm = layers[i], layers[i + 1]
-        if isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            fused = fusion.fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fusion.fuse_conv_bn_eval
-            layers[i], layers[i + 1] = fused(layer, norm), nn.Identity()
+    for i, norm in enumerate(layers):
+        if not isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d)) or i == 0:
+            continue
+        # A maximum taken between the two changes nothing, as long as no channel is turned upside down.
+        between = isinstance(layers[i - 1], nn.MaxPool2d) and bool((norm.weight > 0).all())
+        at = i - 2 if between else i - 1
+        if isinstance(layers[at], (nn.Linear, nn.Conv1d, nn.Conv2d)):
+            linear = isinstance(layers[at], nn.Linear)
+            layers[at] = (fusion.fuse_linear_bn_eval if linear else fusion.fuse_conv_bn_eval)(layers[at], norm)
+            layers[i] = nn.Identity()
 
 
 def halve_file(path: Path) -> None:
