@@ -173,7 +173,7 @@ def _value(task: _Task, shifts: _study.Shifts, trial: Any, settings: Mapping[str
 
 def _watch(task: _Task, trial: Any, folder: Path) -> Callable[[dict[str, float]], None]:
     """Tell Optuna of each epoch, on the part by which epochs are chosen, and stop what is worse than most."""
-    key = "valid_loss" if task.worst_first else "valid_accuracy"
+    key = "valid_track_loss" if task.worst_first else "valid_accuracy"  # the metric is of tracks
     if (folder / "checkpoint").is_dir():
         for row in runs.read_curves(folder):  # what a killed process had seen before
             trial.report(row[key], int(row["epoch"]))
