@@ -54,3 +54,17 @@ def test_a_stop_says_after_which_epoch_and_how_to_go_on(tmp_path, capsys, monkey
     assert "stopped after epoch 1; what is done is kept in" in capsys.readouterr().err
     assert tonearm([*command, "-o", str(tmp_path / "run")]) == 0
     assert len(runs.read_curves(tmp_path / "run")) == 3
+
+
+def test_a_device_that_is_not_there_is_said(tmp_path, capsys, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    pack = mel_pack(tmp_path / "pack", bands=32, frames=32)
+    command = ["train", "njupt-cnn2d", "--data", str(pack.folder), "--adapt", "-q", "--threads", "1"]
+    command += ["--set", "clip.frames=32", "-o", str(tmp_path / "run")]
+    assert tonearm([*command, "--device", "gpu"]) == 2
+    assert "unknown device 'gpu'" in capsys.readouterr().err
+    assert tonearm([*command, "--device", "cuda"]) == 1
+    assert "torch finds no cuda here" in capsys.readouterr().err
+    assert runs.describe(tmp_path / "run")["status"] == "failed"

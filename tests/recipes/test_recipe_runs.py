@@ -294,6 +294,15 @@ def test_data_that_cannot_be_learnt_from(tmp_path):
         recipes.run(lda, str(pack.folder), tmp_path / "full", options())
 
 
+def test_weights_that_are_wanted_are_asked_for_before_anything_is_computed(tmp_path):
+    for name in ("cuny-vgg16", "cuny-vgg16-progressive"):
+        with pytest.raises(TonearmError, match=f"{name}: VGG16 begins with the weights of ImageNet") as error:
+            recipes.run(recipes.get(name), str(tmp_path / "not opened"), tmp_path / "run", options())
+        assert error.value.code == "needs-weights"
+        assert "--set model.weights=PATH" in error.value.hint
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_loss_that_is_no_number_is_told_in_the_run(tmp_path):
     pack = mel_pack(tmp_path / "pack")
     with pytest.raises(TonearmError, match="not a number"):

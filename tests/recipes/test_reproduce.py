@@ -60,6 +60,13 @@ def test_what_was_changed_is_told(tmp_path):
     assert len(rows[0]["results"][0]["by_seed"]) == 2
     # A setting that a recipe does not know fails that recipe alone.
     assert rows[1]["results"][0]["error"]["code"] == "unknown-name"
+    # A setting of training is none of a classical model's business, but one that is misspelt is nobody's.
+    how = {"protocols": ["artist"], "settings": {"training.epochs": 3}}
+    rows = recipes.reproduce(["baseline-lda"], str(pack.folder), tmp_path / "b", recipes.Options(quiet=True), **how)
+    assert rows[0]["results"][0]["adapted"] == []
+    how["settings"] = {"training.epoch": 3}
+    rows = recipes.reproduce(["baseline-lda"], str(pack.folder), tmp_path / "b", recipes.Options(quiet=True), **how)
+    assert "did you mean 'epochs'" in rows[0]["error"]["hint"]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +103,8 @@ def test_why_they_differ_is_one_sentence(accuracy, interval, sentence, fall):
     assert f"From segment to artist it falls by {fall}." in _reproduce.why({**row, "results": [result, honest]})
     near = {**honest, "accuracy": accuracy - 0.02, "interval": [low - 0.02 for low in interval]}
     assert "falls" not in _reproduce.why({**row, "results": [result, near]}), "chance alone would do as much"
+    assert _reproduce.why({**row, "data": "gtzan-mel"}).startswith(sentence)
+    assert _reproduce.why({**row, "data": "synth"}) == "The claim is of gtzan, ours of synth, which cannot be compared."
 
 
 def test_a_run_made_alone_becomes_the_first_of_several_seeds(tmp_path):

@@ -15,7 +15,7 @@ Adapt = Annotated[
     bool, typer.Option("--adapt", help="Where the pack lacks something, use the nearest; the result is marked.")
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of torch; all cores unless given.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only errors.")]
 
 

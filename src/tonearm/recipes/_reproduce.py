@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tonearm import runs
-from tonearm.errors import TonearmError
+from tonearm.errors import TonearmError, unknown_name
 from tonearm.protocols import registry
 from tonearm.recipes import _load
 from tonearm.recipes._many import over_seeds, run_seeds
@@ -106,11 +106,14 @@ def _changed(recipe: Recipe, settings: Mapping[str, Any]) -> tuple[Recipe, list[
     """The recipe with settings that it takes, and sentences that tell them; what a classical model has no use for
     (epochs, say) is left out, because one command serves all recipes."""
     from tonearm.recipes._prepare import is_classical
+    from tonearm.recipes._settings import TRAINING_KEYS
 
     classical = is_classical(recipe.model["kind"]) or recipe.untrained
     notes, used = [], {}
     for path, value in settings.items():
         section, _, key = path.partition(".")
+        if section == "training" and key not in TRAINING_KEYS:
+            raise unknown_name("key of training:", key, TRAINING_KEYS)
         if section == "training" and classical:
             continue
         old = (recipe.config().get(section) or {}).get(key, "the default")
@@ -219,6 +222,9 @@ def why(row: Mapping[str, Any]) -> str:
     low, high = first["interval"]
     if first["n"] < FEW:
         return f"{first['n']} tracks can neither confirm the claim nor refute it.{adapted}"
+    data = row.get("data") or claim["dataset"]
+    if not data.startswith(claim["dataset"].partition("-")[0]):
+        return f"The claim is of {claim['dataset']}, ours of {data}, which cannot be compared.{_fall(good)}{adapted}"
     if low <= claim["value"] <= high:
         return f"The claim lies within our interval under {under}.{_fall(good)}{adapted}"
     gap = 100 * (first["accuracy"] - claim["value"])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tonearm import evaluation, runs
-from tonearm.errors import TonearmError, UsageError
+from tonearm.errors import TonearmError, UsageError, unknown_name
 from tonearm.protocols import Split, read_split, registry, write_split
 from tonearm.recipes import _fit, _splits
 from tonearm.recipes._fits import known
@@ -24,6 +24,8 @@ from tonearm.recipes._material import Material, open_material
 from tonearm.recipes._prepare import frames_for, quicker, segmented
 from tonearm.recipes._progress import Progress
 from tonearm.recipes._schema import Recipe
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,10 @@ class Options:
     resamples: int = 2000
     hold_back: bool = False
 
+    def __post_init__(self) -> None:
+        if self.accelerator not in DEVICES:
+            raise unknown_name("device", self.accelerator, DEVICES)
+
 
 def run(
     recipe: Recipe, data: str, out: str | Path, options: Options, *, material: Material | None = None,
@@ -59,6 +65,7 @@ def run(
     if options.quick:
         recipe = quicker(recipe)
         options = replace(options, resamples=200)
+    _refuse_without_weights(recipe, options)
     if material is None:
         material = open_material(
             recipe, data, adapt=options.adapt, quiet=options.quiet, workers=options.workers
@@ -141,12 +148,25 @@ def split_of(recipe: Recipe, material: Material, options: Options) -> tuple[Mate
     return material, split, leaks
 
 
+def _lacks_weights(recipe: Recipe) -> bool:
+    return recipe.model["kind"].startswith("vgg16") and not recipe.model.get("weights")
+
+
+def _refuse_without_weights(recipe: Recipe, options: Options) -> None:
+    """Before any feature is computed: the net itself would say so only after all of them."""
+    if _lacks_weights(recipe) and not options.adapt:
+        raise TonearmError(
+            f"{recipe.name}: VGG16 begins with the weights of ImageNet, and none were given",
+            hint="--set model.weights=PATH of vgg16-397923af.pth or of the same as safetensors, =imagenet to fetch it "
+            "(0.55 GB), =scratch to begin without; --adapt begins without and marks the run",
+            code="needs-weights",
+        )
+
+
 def _without_weights(recipe: Recipe, material: Material, options: Options) -> tuple[Recipe, Material]:
     """A net that wants a file of weights that was not given begins from scratch, where adapting is allowed."""
-    if not recipe.model["kind"].startswith("vgg16") or recipe.model.get("weights"):
+    if not _lacks_weights(recipe):
         return recipe, material
-    if not options.adapt:
-        return recipe, material  # the net says which file it wants
     scratch = {"model.weights": "scratch"}
     note = "from scratch: the weights of ImageNet were not given"
     if recipe.model["kind"] == "vgg16-progressive":

@@ -106,6 +106,13 @@ def fit(
 
 def _fabric(settings: Settings, accelerator: str, devices: int | str, machines: int) -> Fabric:
     """Fabric, launched, in the precision that its device multiplies fast."""
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if accelerator in there and not there[accelerator]():
+        raise TonearmError(
+            f"torch finds no device {accelerator} here",
+            hint="leave it out, or cpu: what there is is used",
+            code="device",
+        )
     where = {"accelerator": accelerator, "devices": devices, "num_nodes": machines}
     fabric = Fabric(**where)
     fabric = Fabric(**where, precision=precision_of(settings, fabric.device))
