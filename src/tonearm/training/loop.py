@@ -108,11 +108,7 @@ def _fabric(settings: Settings, accelerator: str, devices: int | str, machines: 
     """Fabric, launched, in the precision that its device multiplies fast."""
     there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
     if accelerator in there and not there[accelerator]():
-        raise TonearmError(
-            f"torch finds no device {accelerator} here",
-            hint="leave it out, or cpu: what there is is used",
-            code="device",
-        )
+        raise TonearmError(f"torch finds no {accelerator} here", hint="without --device it takes what is there")
     where = {"accelerator": accelerator, "devices": devices, "num_nodes": machines}
     fabric = Fabric(**where)
     fabric = Fabric(**where, precision=precision_of(settings, fabric.device))
