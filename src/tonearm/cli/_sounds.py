@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from tonearm.audio import SUFFIXES
@@ -101,7 +101,13 @@ def shown(text: object) -> str:
 
 def short(path: str) -> str:
     """A path as `shown`, without the folder where one is."""
-    return shown(path.removeprefix(os.path.join(os.getcwd(), "")))
+    return shorten()(path)
+
+
+def shorten() -> Callable[[str], str]:
+    """`short` for many paths: where one is, is asked once."""
+    here = os.path.join(os.getcwd(), "")
+    return lambda path: shown(path.removeprefix(here))
 
 
 class Status:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from tonearm.library.rows import Table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -62,19 +65,20 @@ def _find(
     with room.open(file) as mine:
         chosen = rows.model_of(mine, model)
         if limit:
-            total, found = rows.page(mine, query, chosen, order=order, limit=limit)
+            total, first = rows.page(mine, query, chosen, order=order, limit=limit)
+            tables = [first]
         else:
-            found = list(rows.find(mine, query, chosen, order=order))
-            total = len(found)
+            total, tables = None, rows.tables(mine, query, chosen, order=order)
+        lines = [line for table in tables for line in (rows.json_lines(table, chosen) if as_json else _lines(table))]
+    total = len(lines) if total is None else total
     if as_json:
-        texts = ", ".join([rows.to_json(row, chosen) for row in found])
-        print(f'{{"total": {total}, "files": [{texts}]}}')
+        print(f'{{"total": {total}, "files": [{", ".join(lines)}]}}')
         return
-    for row in found:
-        print(_line(rows.to_dict(row, chosen)))
-    if total > len(found):
-        print(f"… and {total - len(found)} more (--limit 0 shows all)", file=sys.stderr)
-    elif not found:
+    if lines:
+        print("\n".join(lines))
+    if total > len(lines):
+        print(f"… and {total - len(lines)} more (--limit 0 shows all)", file=sys.stderr)
+    elif not lines:
         print("nothing fits", file=sys.stderr)
 
 
@@ -170,7 +174,7 @@ def export(
         raise UsageError("--relative is about playlists", hint="-o playlist.m3u8")
     with room.open(library) as mine:
         chosen = rows.model_of(mine, model)
-        found = writing.Found(rows.find(mine, query or [], chosen, order=order), chosen)
+        found = writing.Found(mine, query or [], chosen, order)
         if per_genre:
             counts = writing.per_genre(found, output, relative=relative)
             words = ", ".join(f"{genre} {count}" for genre, count in counts.items()) or "no song has a genre"
@@ -215,19 +219,32 @@ def _print_json(**values: Any) -> None:
 
 
 def _line(row: dict[str, Any]) -> str:
-    """A file for people: what it is, what the tags say, and the name last, because names are of any length."""
-    from tonearm.cli._sounds import shown
+    """One of `query`'s rows for people."""
+    best = row["genres"][0] if row["genres"] else {"genre": None, "probability": None}
+    return _lines({
+        "path": [row["path"]], "tagged": ["\n".join(row["tagged"])], "sure": [row["sure"]],
+        "genres": [row["model"]], "genre": [best["genre"]], "probability": [best["probability"]],
+        "error_code": [row["error"] and row["error"]["code"]], "missing_at": [row["missing"] or None],
+    })[0]  # fmt: skip
 
-    if row["error"]:
-        said = f"failed: {row['error']['code']}"
-    elif not row["genres"]:
-        said = "no music" if row["model"] else "not heard"
-    else:
-        best = row["genres"][0]
-        said = f"{'' if row['sure'] else 'not sure: '}{best['genre']} {100 * best['probability']:.0f} %"
-    tagged = shown(", ".join(row["tagged"])) or "–"
-    gone = "  (missing)" if row["missing"] else ""
-    return f"{said:<30}  {tagged:<24}  {_short(row['path'])}{gone}"
+
+def _lines(table: Table) -> list[str]:
+    """Files for people: what it is, what the tags say, and the name last, because names are of any length."""
+    from tonearm.cli._sounds import shorten, shown
+
+    short = shorten()
+    tagged = {text: f"{shown(text.replace(chr(10), ', ')) or '–':<24}" for text in set(table["tagged"])}
+    columns = ("path", "tagged", "sure", "genres", "genre", "probability", "error_code", "missing_at")
+    lines = []
+    for path, tags, sure, heard, genre, share, error, missing_at in zip(*map(table.get, columns), strict=True):
+        if error:
+            said = f"failed: {error}"
+        elif genre is None:
+            said = "not heard" if heard is None else "no music"
+        else:
+            said = f"{'' if sure else 'not sure: '}{genre} {100 * round(share, 4):.0f} %"
+        lines.append(f"{said:<30}  {tagged[tags]}  {short(path)}{'' if missing_at is None else '  (missing)'}")
+    return lines
 
 
 def _short(path: str) -> str:

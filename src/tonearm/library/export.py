@@ -8,15 +8,15 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from tonearm.errors import TonearmError, UsageError, unknown_name
-from tonearm.library.listing import batches
-from tonearm.library.rows import ModelRow, Row, to_json
-from tonearm.library.store import raw
+from tonearm.library import rows
+from tonearm.library.rows import BATCH, ModelRow, Row, Table
+from tonearm.library.store import Library, raw
 
 COLUMNS = (
     "path", "genre", "probability", "sure", "genres", "model", "version", "title", "artist", "album", "year", "tagged",
@@ -24,65 +24,87 @@ COLUMNS = (
 )  # fmt: skip
 
 
-_TRUTHS = (COLUMNS.index("sure"), COLUMNS.index("missing"))
-
-
 class Found(NamedTuple):
-    """What is written: rows, and the model whose predictions they have."""
+    """What is written: the files that a query finds, with what a model says of them."""
 
-    rows: Iterable[Row]
+    library: Library
+    query: str | Iterable[str]
     model: ModelRow
+    order: str = "path"
+
+    def tables(self, columns: Sequence[str] = Row._fields, size: int = BATCH) -> Iterator[Table]:
+        return rows.tables(self.library, self.query, self.model, order=self.order, columns=columns, size=size)
 
 
-def flat(row: Row, model: ModelRow) -> tuple:
-    """The cells of a table, in the order of COLUMNS; lists are joined by semicolons."""
-    heard = row.genres is not None
-    several = _several(row.genres) if heard else ""
-    warnings = " ".join(warning["code"] for warning in json.loads(row.warnings)) if row.warnings else ""
-    return (
-        row.path, row.genre, None if row.probability is None else round(row.probability, 4), bool(row.sure), several,
-        model.name if heard else None, model.version if heard else None, row.title, row.artist, row.album, row.year,
-        row.tagged.replace("\n", "; "), None if row.seconds is None else round(row.seconds, 3), row.size,
-        row.missing_at is not None, row.error_code, warnings, row.id,
-    )  # fmt: skip
+def cells(table: Table, model: ModelRow) -> list[Sequence[Any]]:
+    """The columns of a table for other programs, in the order of COLUMNS; lists are joined by semicolons."""
+    heard = [genres is not None for genres in table["genres"]]
+    warned = {text: " ".join(each["code"] for each in json.loads(text or "[]")) for text in set(table["warnings"])}
+    tagged = {text: text.replace("\n", "; ") for text in set(table["tagged"])}
+    return [
+        table["path"],
+        table["genre"],
+        [None if share is None else round(share, 4) for share in table["probability"]],
+        list(map(bool, table["sure"])),
+        _several(table["genres"]),
+        [model.name if each else None for each in heard],
+        [model.version if each else None for each in heard],
+        table["title"],
+        table["artist"],
+        table["album"],
+        table["year"],
+        list(map(tagged.get, table["tagged"])),
+        [None if seconds is None else round(seconds, 3) for seconds in table["seconds"]],
+        table["size"],
+        [missing_at is not None for missing_at in table["missing_at"]],
+        table["error_code"],
+        list(map(warned.get, table["warnings"])),
+        table["id"],
+    ]
 
 
-def _several(genres: str) -> str:
+def _several(genres: Sequence[str | None]) -> list[str]:
     """`Jazz 0.81; Blues 0.12` from what the library stores, as JSON only where it has to be."""
-    if "\\" in genres:
-        return "; ".join(f"{genre['genre']} {genre['probability']}" for genre in json.loads(genres))
-    plain = genres[1:-1].replace('{"genre": "', "").replace('", "probability": ', " ")
-    return plain.replace("}, ", "; ").replace("}", "")
+    together = "\0".join(text or "[]" for text in genres)
+    if "\\" in together:
+        listed = (json.loads(text or "[]") for text in genres)
+        return ["; ".join(f"{genre['genre']} {genre['probability']}" for genre in each) for each in listed]
+    plain = together[1:-1].replace("]\0[", "\0").replace('{"genre": "', "").replace('", "probability": ', " ")
+    return plain.replace("}, ", "; ").replace("}", "").split("\0")
 
 
 def write_csv(found: Found, out: IO[bytes]) -> int:
-    # Names that are not UTF-8 come out as the bytes they are, so that they lead to the file.
-    text = io.TextIOWrapper(out, "utf-8", errors="surrogateescape", newline="", write_through=False)
+    text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     count = 0
-    for some in batches(found.rows, 1000):
-        writer.writerows([_in_words(flat(row, found.model)) for row in some])
-        count += len(some)
-    text.flush()
-    text.detach()
+    truths = COLUMNS.index("sure"), COLUMNS.index("missing")
+    for table in found.tables():
+        columns = cells(table, found.model)
+        for place in truths:
+            columns[place] = ["true" if value else "false" for value in columns[place]]
+        writer.writerows(zip(*columns, strict=True))
+        count += len(table["id"])
+        _pour(text, out)
+    _pour(text, out)
     return count
 
 
-def _in_words(values: tuple) -> list[Any]:
-    cells = list(values)
-    for place in _TRUTHS:
-        cells[place] = "true" if cells[place] else "false"
-    return cells
+def _pour(text: io.StringIO, out: IO[bytes]) -> None:
+    # Names that are not UTF-8 come out as the bytes they are, so that they lead to the file.
+    out.write(text.getvalue().encode("utf-8", "surrogateescape"))
+    text.seek(0)
+    text.truncate()
 
 
 def write_json(found: Found, out: IO[bytes]) -> int:
     """One array, an object per line."""
     count = 0
     out.write(b"[")
-    for row in found.rows:
-        out.write(f"{',' if count else ''}\n{to_json(row, found.model)}".encode())
-        count += 1
+    for table in found.tables():
+        lines = rows.json_lines(table, found.model)
+        out.write(("," if count else "").encode() + b"\n" + ",\n".join(lines).encode())
+        count += len(lines)
     out.write(b"\n]\n")
     return count
 
@@ -90,9 +112,10 @@ def write_json(found: Found, out: IO[bytes]) -> int:
 def write_jsonl(found: Found, out: IO[bytes]) -> int:
     """An object per line: what `tonearm tag plan --from` reads."""
     count = 0
-    for row in found.rows:
-        out.write(f"{to_json(row, found.model)}\n".encode())
-        count += 1
+    for table in found.tables():
+        lines = rows.json_lines(table, found.model)
+        out.write(("\n".join(lines) + "\n").encode())
+        count += len(lines)
     return count
 
 
@@ -108,31 +131,41 @@ def write_parquet(found: Found, out: IO[bytes]) -> int:
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in (*COLUMNS, "path_bytes")])
     count = 0
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
-        for some in batches(found.rows, 10_000):
-            columns = list(zip(*(flat(row, found.model) for row in some), strict=True))
+        for table in found.tables(size=20_000):
+            columns = cells(table, found.model)
             # Text has to be UTF-8 there; a name that is not stands in a column of its own as it is.
-            names = [raw(path) for path in columns[0]]
+            names = list(map(raw, columns[0]))
             columns[0] = [name.decode("utf-8", "backslashreplace") for name in names]
             arrays = [pa.array(values, field.type) for values, field in zip([*columns, names], schema, strict=True)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-            count += len(some)
+            count += len(names)
     return count
+
+
+_SONG = ("path", "artist", "title", "seconds")
 
 
 def write_playlist(found: Found, out: IO[bytes], folder: Path | None = None) -> int:
     """Extended M3U in UTF-8; paths relative to `folder` where it is given and on the same drive."""
     count = 0
     out.write(b"#EXTM3U\n")
-    for row in found.rows:
-        named = " - ".join(text for text in (row.artist, row.title) if text)
-        label = named or os.path.splitext(os.path.basename(row.path))[0]
-        seconds = -1 if row.seconds is None else round(row.seconds)
-        out.write(f"#EXTINF:{seconds},{_one_line(label)}\n{_place(row.path, folder)}\n".encode())
-        count += 1
+    for table in found.tables(_SONG):
+        entries = [_entry(*song, folder) for song in zip(*map(table.get, _SONG), strict=True)]
+        out.write("".join(entries).encode())
+        count += len(entries)
     return count
 
 
+def _entry(path: str, artist: str | None, title: str | None, seconds: float | None, folder: Path | None) -> str:
+    """A song of a playlist: what a player shows, and where it lies."""
+    named = f"{artist} - {title}" if artist and title else artist or title
+    label = _one_line(named or os.path.splitext(os.path.basename(path))[0])
+    return f"#EXTINF:{-1 if seconds is None else round(seconds)},{label}\n{_place(path, folder)}\n"
+
+
 def _one_line(text: str) -> str:
+    if text.isprintable() and "  " not in text:
+        return text.strip()
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
@@ -176,19 +209,20 @@ def to_file(found: Found, path: Path, format: str, *, relative: bool = False) ->
 
 def per_genre(found: Found, folder: Path, *, relative: bool = False) -> dict[str, int]:
     """A playlist for each predicted genre in a folder; returns how many songs are in each."""
-    by_genre: dict[str, list[Row]] = {}
-    for row in found.rows:
-        if row.genre is not None:
-            by_genre.setdefault(row.genre, []).append(row)
+    base = folder.absolute() if relative else None
+    by_genre: dict[str, list[str]] = {}
+    for table in found.tables((*_SONG, "genre")):
+        for genre, *song in zip(table["genre"], *map(table.get, _SONG), strict=True):
+            if genre is not None:
+                by_genre.setdefault(genre, []).append(_entry(*song, base))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TonearmError(f"{folder}: cannot be made ({error.strerror})", code="write") from None
-    counts = {}
-    for genre, some in sorted(by_genre.items()):
-        path = folder / f"{_file_name(genre)}.m3u8"
-        counts[genre] = to_file(Found(some, found.model), path, "m3u8", relative=relative)
-    return counts
+    for genre, entries in sorted(by_genre.items()):
+        with _replaced(folder / f"{_file_name(genre)}.m3u8") as out:
+            out.write("".join(["#EXTM3U\n", *entries]).encode())
+    return {genre: len(entries) for genre, entries in sorted(by_genre.items())}
 
 
 def _file_name(genre: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from tonearm.library import language
 from tonearm.library.errors import translated
 from tonearm.library.listing import batches
 from tonearm.library.store import Library
+from tonearm.library.store import text as as_text
 
 ORDERS = {
     "path": "f.path",
@@ -24,10 +25,6 @@ ORDERS = {
 FROM = (
     "files f LEFT JOIN contents c ON c.id = f.content_id "
     "LEFT JOIN predictions p ON p.content_id = f.content_id AND p.model_id = ?"
-)
-_COLUMNS = (
-    "f.id, f.path, f.title, f.artist, f.album, f.year, f.genres, f.size, f.missing_at, f.error_code, f.error_message, "
-    "c.seconds, p.sure, p.genre, p.probability, p.genres, p.warnings"
 )
 
 
@@ -51,6 +48,18 @@ class Row(NamedTuple):
     probability: float | None
     genres: str | None
     warnings: str | None
+
+
+# By name, and for many rows at once: what costs time is to touch each row by itself.
+Table = dict[str, Sequence[Any]]
+BATCH = 2000
+# Names of files need not be UTF-8.
+_SQL = {
+    "id": "f.id", "path": "CAST(f.path AS BLOB)", "title": "f.title", "artist": "f.artist", "album": "f.album",
+    "year": "f.year", "tagged": "f.genres", "size": "f.size", "missing_at": "f.missing_at",
+    "error_code": "f.error_code", "error_message": "f.error_message", "seconds": "c.seconds", "sure": "p.sure",
+    "genre": "p.genre", "probability": "p.probability", "genres": "p.genres", "warnings": "p.warnings",
+}  # fmt: skip
 
 
 class ModelRow(NamedTuple):
@@ -105,23 +114,46 @@ def find(
     library: Library, text: str | Iterable[str], model: ModelRow, *, order: str = "path", limit: int | None = None
 ) -> Iterator[Row]:
     """The same as rows, for those who do not need all of each."""
+    for table in tables(library, text, model, order=order, limit=limit):
+        yield from rows_of(table)
+
+
+def tables(
+    library: Library, text: str | Iterable[str], model: ModelRow, *, order: str = "path", limit: int | None = None,
+    columns: Sequence[str] = Row._fields, size: int = BATCH,
+) -> Iterator[Table]:  # fmt: skip
+    """The same for those who want some columns of very many rows: tables of `size` rows."""
     where, values = _where(library, text, model)
     # With + SQLite sorts what it found, which for many rows is faster than to go through them by an index.
-    sql = f"SELECT {_COLUMNS} FROM {FROM} WHERE {where} ORDER BY +{_order(order)}"
+    sql = f"SELECT {', '.join(map(_SQL.get, columns))} FROM {FROM} WHERE {where} ORDER BY +{_order(order)}"
     if limit is not None:
         sql += f" LIMIT {int(limit)}"
-    return map(Row._make, library.stream(sql, values))
+    for batch in library.batches(sql, values, size):
+        yield _table(columns, batch)
+
+
+def _table(columns: Sequence[str], batch: list[tuple]) -> Table:
+    table: Table = dict(zip(columns, zip(*batch, strict=True), strict=True))
+    if "path" in table:
+        table["path"] = list(map(as_text, table["path"]))
+    return table
+
+
+def rows_of(table: Table) -> Iterator[Row]:
+    """The rows of a table that has all columns."""
+    return map(Row._make, zip(*map(table.get, Row._fields), strict=True))
 
 
 def page(
     library: Library, text: str | Iterable[str], model: ModelRow, *, order: str = "path", limit: int
-) -> tuple[int, list[Row]]:
+) -> tuple[int, Table]:
     """How many files fit, and the first of them: the condition is worked out once."""
     where, values = _where(library, text, model)
     found = library.read(f"SELECT f.id FROM {FROM} WHERE {where} ORDER BY +{_order(order)}", values)
     ids = [id_ for (id_,) in found[:limit]]
     first = {row.id: row for row in by_id(library, model, ids)}
-    return len(found), [first[id_] for id_ in ids]
+    columns = zip(*(first[id_] for id_ in ids), strict=True) if ids else [()] * len(Row._fields)
+    return len(found), dict(zip(Row._fields, columns, strict=True))
 
 
 def _order(order: str) -> str:
@@ -143,8 +175,9 @@ def by_id(library: Library, model: ModelRow, ids: list[int]) -> list[Row]:
     """The rows of some files, in no order."""
     found = []
     for some in batches(ids, 500):
-        sql = f"SELECT {_COLUMNS} FROM {FROM} WHERE f.id IN ({','.join('?' * len(some))})"
-        found += map(Row._make, library.read(sql, [model.id, *some]))
+        sql = f"SELECT {', '.join(_SQL.values())} FROM {FROM} WHERE f.id IN ({','.join('?' * len(some))})"
+        for batch in library.batches(sql, [model.id, *some], BATCH):
+            found += rows_of(_table(Row._fields, batch))
     return found
 
 
@@ -177,27 +210,31 @@ def to_dict(row: Row, model: ModelRow) -> dict[str, Any]:
     }
 
 
-def to_json(row: Row, model: ModelRow) -> str:
-    """`json.dumps(to_dict(row))`, four times as fast: what is stored as JSON is not taken apart for it.
+def json_lines(table: Table, model: ModelRow) -> list[str]:
+    """`json.dumps(to_dict(row))` of each row, ten times as fast: what is stored as JSON is not taken apart for it.
 
     ASCII only: names that are not UTF-8 come through as escapes and can be read back to the same bytes.
     """
-    heard = row.genres is not None
-    name, version = (_quoted(model.name), _quoted(model.version)) if heard else ("null", "null")
-    error = "null"
-    if row.error_code is not None:
-        error = f'{{"code": {_quoted(row.error_code)}, "message": {_quoted(row.error_message)}}}'
-    tagged = ", ".join(map(_quoted, row.tagged.split("\n"))) if row.tagged else ""
-    seconds = "null" if row.seconds is None else round(row.seconds, 3)
-    return (
-        f'{{"id": {row.id}, "path": {_quoted(row.path)}, "model": {name}, "version": {version}, '
-        f'"sure": {"true" if row.sure else "false"}, "genres": {row.genres if heard else "[]"}, '
-        f'"seconds": {seconds}, "error": {error}, "warnings": {row.warnings or "[]"}, '
-        f'"title": {_quoted(row.title)}, "artist": {_quoted(row.artist)}, "album": {_quoted(row.album)}, '
-        f'"year": {"null" if row.year is None else row.year}, "tagged": [{tagged}], '
-        f'"size": {"null" if row.size is None else row.size}, '
-        f'"missing": {"true" if row.missing_at is not None else "false"}}}'
-    )
+    said = f'"model": {_quoted(model.name)}, "version": {_quoted(model.version)}'
+    unsaid = '"model": null, "version": null'
+    tagged = {text: ", ".join(map(_quoted, text.split("\n"))) if text else "" for text in set(table["tagged"])}
+    path, title, artist, album = (list(map(_quoted, table[name])) for name in ("path", "title", "artist", "album"))
+    errors = [
+        "null" if code is None else f'{{"code": {_quoted(code)}, "message": {_quoted(message)}}}'
+        for code, message in zip(table["error_code"], table["error_message"], strict=True)
+    ]
+    rows = zip(table["id"], path, table["sure"], table["genres"], table["seconds"], errors, table["warnings"],
+               title, artist, album, table["year"], table["tagged"], table["size"], table["missing_at"],
+               strict=True)  # fmt: skip
+    return [
+        f'{{"id": {id_}, "path": {path}, {unsaid if genres is None else said}, '
+        f'"sure": {"true" if sure else "false"}, "genres": {genres or "[]"}, '
+        f'"seconds": {"null" if seconds is None else round(seconds, 3)}, "error": {error}, '
+        f'"warnings": {warnings or "[]"}, "title": {title}, "artist": {artist}, "album": {album}, '
+        f'"year": {"null" if year is None else year}, "tagged": [{tagged[tags]}], '
+        f'"size": {"null" if size is None else size}, "missing": {"false" if missing is None else "true"}}}'
+        for id_, path, sure, genres, seconds, error, warnings, title, artist, album, year, tags, size, missing in rows
+    ]
 
 
 def _quoted(text: str | None) -> str:

@@ -26,7 +26,8 @@ def raw(path: str | os.PathLike) -> bytes:
     return os.fspath(path).encode("utf-8", _ERRORS)
 
 
-def _text(value: bytes) -> str:
+def text(value: bytes) -> str:
+    """The reverse of `raw`."""
     return value.decode("utf-8", _ERRORS)
 
 
@@ -57,6 +58,21 @@ class Library:
         """The rows one by one: for results that need not fit into memory."""
         with translated(self.path):
             yield from self.connection.execute(sql, values)
+
+    def batches(self, sql: str, values: Any, size: int) -> Iterator[list[tuple]]:
+        """The rows so many at a time, where there are very many. Text that may not be UTF-8 is asked for as a BLOB."""
+        with translated(self.path):
+            cursor = self.connection.execute(sql, values)
+            while True:
+                # Python's own way to text is three times as fast as ours; nobody else reads in between.
+                self.connection.text_factory = str
+                try:
+                    rows = cursor.fetchmany(size)
+                finally:
+                    self.connection.text_factory = text
+                if not rows:
+                    return
+                yield rows
 
     def one(self, sql: str, values: Any = ()) -> tuple | None:
         rows = self.read(sql, values)
@@ -168,7 +184,7 @@ def _open_for_reading(file: Path) -> Library:
 def _connect(file: Path, mode: str, more: str = "") -> sqlite3.Connection:
     address = f"file:{quote(os.fsencode(file))}?mode={mode}{more}"
     connection = sqlite3.connect(address, uri=True, timeout=PATIENCE_SECONDS, isolation_level=None)
-    connection.text_factory = _text
+    connection.text_factory = text
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA mmap_size = 1073741824")
     connection.execute("PRAGMA temp_store = MEMORY")
