@@ -139,6 +139,10 @@ def test_sound_is_in_the_page(tmp_path, net, pack):
     (tmp_path / "empty").mkdir()
     with pytest.raises(TonearmError, match="named by an id"):
         run_page(net, audio=str(tmp_path / "empty"))
+    (tmp_path / "others" / "a genre").mkdir(parents=True)
+    soundfile.write(tmp_path / "others" / "a genre" / "somebody else.wav", np.ones(8000), 8000)
+    with pytest.raises(TonearmError, match="named by an id"):
+        run_page(net, audio=f"folder:{tmp_path / 'others'}")
 
 
 def test_all_right_and_all_wrong(tmp_path, pack):

@@ -77,11 +77,14 @@ def files(spec: str, ids: set[str]) -> dict[str, str]:
     try:
         tracks = datasets.resolve(spec).tracks
     except TonearmError:
-        if folder.is_dir():
-            raise TonearmError(
-                f"{spec}: no file here is named by an id of the data",
-                hint="files are found by their ids, such as 000002.mp3; or name the dataset, such as fma:FOLDER",
-                code="missing",
-            ) from None
-        raise
-    return {track.id: track.path for track in tracks if track.id in ids and track.path and Path(track.path).is_file()}
+        if not folder.is_dir():
+            raise
+        tracks = []
+    found = {t.id: t.path for t in tracks if t.id in ids and t.path and Path(t.path).is_file()}
+    if not found:
+        raise TonearmError(
+            f"{spec}: no file here is named by an id of the data",
+            hint="files are found by their ids, such as 000002.mp3; or name the dataset, such as fma:FOLDER",
+            code="missing",
+        )
+    return found

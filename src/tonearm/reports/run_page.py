@@ -33,7 +33,8 @@ def run_page(folder: str | Path, *, data: str | Path | None = None, audio: str |
     files named by id, or a dataset.
     """
     found = read_run(folder)
-    tracks = tracks_of(_pack(found, data), found.averaged().ids, audio or _own_sound(found))
+    ids = found.averaged().ids
+    tracks = tracks_of(_pack(found, data), ids, audio or _own_sound(found, ids))
     sections = [
         ("What was done", _done(found)),
         ("Learning curves", _curves(found)),
@@ -78,18 +79,19 @@ def _pack(found: RunData, given: str | Path | None) -> Pack | None:
     return pack
 
 
-def _own_sound(found: RunData) -> str | None:
-    """A run on a dataset of sound knows where that lay; it may be gone by now."""
+def _own_sound(found: RunData, ids: Sequence[str]) -> str | None:
+    """A run on a dataset of sound knows where that lay; it may be gone by now, or be another."""
     from tonearm import datasets
 
     source = found.about["data"].get("source") or ""
     if not source or (Path(source).expanduser() / "pack.json").is_file():
         return None
     try:
-        datasets.resolve(source)
+        tracks = datasets.resolve(source).tracks
     except TonearmError:
         return None
-    return source
+    there = {track.id for track in tracks if track.path and Path(track.path).is_file()}
+    return None if there.isdisjoint(ids) else source
 
 
 def _in_short(found: RunData) -> Safe:
