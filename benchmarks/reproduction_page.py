@@ -46,8 +46,9 @@ How to read it:
   part, by 4 to 9 points for simple models.
 - **adapted**: the pack holds log-mel bands at few frames a second or a table of statistics, not what the paper fed
   its model; what was changed stands in the last column, and so does a shortened training.
-- **seeds**: three where training takes minutes, one where it takes tens of them. What has no chance in it
-  (discriminant analysis, SVM, neighbours, the net of fixed random weights) has one, because all would be equal.
+- **seeds**: three where training takes minutes, as far as there was time; [the others](#short-of-what-was-planned)
+  have one. What has no chance in it (discriminant analysis, SVM, neighbours, the net of fixed random weights) has
+  one, because all would be equal. The split is the same for all seeds.
 - **training** is the time of all seeds together on {machine}, which much other work
   shared: it says what order of time a system takes, not how fast it is.
 - **Rows must not be ranked by their figures**: most intervals overlap. What can be told apart on the same tracks
