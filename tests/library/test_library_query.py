@@ -18,7 +18,7 @@ from library_helpers import RATE, tune
 
 from tonearm import library, tags
 from tonearm.errors import TonearmError, UsageError
-from tonearm.library import counts, export, language, prints, rows, sound, vectors
+from tonearm.library import copies, counts, export, language, prints, rows, sound, vectors
 
 
 @pytest.fixture
@@ -292,6 +292,30 @@ def test_sketches_of_real_songs(shared_data):
     for i, one in enumerate(first):
         for other in first[i + 1 :]:
             assert prints.compare(one, other)[1] < prints.LEAST_SHARE
+
+
+def test_a_scan_that_predicts_leaves_fingerprints_to_the_question(scan, opened, tmp_path, tiny):
+    music = tmp_path / "music"
+    music.mkdir()
+    sample = tune(103, 12.0)
+    for name, samples in (("a.flac", sample), ("a.mp3", 0.5 * sample), ("b.flac", tune(5, 12.0)), ("c.ogg", sample)):
+        soundfile.write(music / name, samples, RATE)
+    scan(music, model=tiny)
+    with opened() as mine:
+        assert len(library.duplicates(mine, listen=False)) == 0
+        assert len(copies.unheard(mine)) == 4
+        os.utime(music / "c.ogg", ns=(1, 1))
+        (music / "b.flac").unlink()
+        failed = library.complete(mine, workers=0)
+        assert sorted(item["code"] for item in failed) == ["changed", "missing"]
+        (group,) = library.duplicates(mine, workers=0)
+        assert [os.path.basename(file["path"]) for file in group["files"]] == ["a.flac", "a.mp3"]
+        assert sorted(os.path.basename(job.path) for job in copies.unheard(mine)) == ["b.flac", "c.ogg"]
+    scan(music, model=tiny)
+    with opened() as mine:
+        (group,) = library.duplicates(mine, workers=2)
+        assert [os.path.basename(file["path"]) for file in group["files"]] == ["a.flac", "a.mp3", "c.ogg"]
+        assert not copies.unheard(mine)
 
 
 def test_silence_is_no_copy_of_silence(scan, opened, tmp_path):

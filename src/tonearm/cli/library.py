@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from tonearm.library import Library
     from tonearm.library.rows import Table
 
 app = typer.Typer(
@@ -122,9 +123,15 @@ def duplicates(
         str | None,
         typer.Option(metavar="KIND", help="Only exact (the same sound), near (another encoding) or same-recording."),
     ] = None,
-    limit: Limit = SHOWN, library: File = None, as_json: AsJson = False,
+    limit: Limit = SHOWN,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that listen; a core each unless given.")] = None,
+    library: File = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """List songs that are there more than once: the same sound, or one recording in another encoding."""
+    """List songs that are there more than once: the same sound, or one recording in another encoding.
+
+    Songs that have no fingerprint yet get one first: their first 20 seconds are heard. That is kept at once; stopped
+    anywhere, the same command goes on.
+    """
     from tonearm import library as room
     from tonearm.errors import unknown_name
 
@@ -132,18 +139,44 @@ def duplicates(
     if kind is not None and kind not in kinds:
         raise unknown_name("kind", kind, kinds)
     with room.open(library) as mine:
-        groups = [group for group in room.duplicates(mine) if kind in (None, group["kind"])]
+        failed = [] if kind == "exact" else _listened(mine, workers)
+        groups = [group for group in room.duplicates(mine, listen=False) if kind in (None, group["kind"])]
     wasted = sum(group["wasted_bytes"] for group in groups)
     shown_groups = groups[: limit or None]
     if as_json:
-        _print_json(total=len(groups), wasted_bytes=wasted, duplicates=shown_groups)
-        return
-    for group in shown_groups:
+        _print_json(total=len(groups), wasted_bytes=wasted, duplicates=shown_groups, failed=failed)
+    else:
+        _show_groups(shown_groups)
+        print(f"{len(groups)} songs are there more than once, {_bytes(wasted)} in all", file=sys.stderr)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _listened(mine: Library, workers: int | None) -> list[dict[str, str]]:
+    """Fingerprints of the songs that have none; a line for each that could not be heard."""
+    from tonearm import library as room
+    from tonearm.cli._sounds import Status, shown
+
+    status = Status()
+    try:
+        failed = room.complete(
+            mine, workers=workers, progress=lambda done, total: status.show(f"{done} of {total} new songs compared")
+        )
+    except KeyboardInterrupt:
+        status.clear()
+        print("tonearm: what is done is kept; the same command goes on from there", file=sys.stderr)
+        raise
+    status.clear()
+    for item in failed:
+        print(f"{shown(item['path'])}: {shown(item['message'])} [{item['code']}]", file=sys.stderr)
+    return failed
+
+
+def _show_groups(groups: list[dict[str, Any]]) -> None:
+    for group in groups:
         share = "" if group["share"] is None else f", {group['share']:.0%} of the fingerprint"
         print(f"{group['kind']}{share}, {_bytes(group['wasted_bytes'])} more than one of them needs")
         for file in group["files"]:
             print(f"  {_bytes(file['size'] or 0):>9}  {_clock(file['seconds'])}  {_short(file['path'])}")
-    print(f"{len(groups)} songs are there more than once, {_bytes(wasted)} in all", file=sys.stderr)
 
 
 @app.command(epilog="Example: tonearm library export genre:folk is:sure -o folk.m3u8 --relative")

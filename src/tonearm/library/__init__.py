@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tonearm.library.copies import duplicates
+    from tonearm.library.copies import complete, duplicates
     from tonearm.library.counts import stats
     from tonearm.library.errors import LibraryError
     from tonearm.library.forgetting import forget, forget_model
@@ -27,6 +27,7 @@ _LATER = {
     "Library": "store",
     "LibraryError": "errors",
     "Report": "scanning",
+    "complete": "copies",
     "count": "rows",
     "duplicates": "copies",
     "forget": "forgetting",
@@ -42,6 +43,7 @@ __all__ = [
     "Library",
     "LibraryError",
     "Report",
+    "complete",
     "count",
     "duplicates",
     "forget",

@@ -2,14 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
+from tonearm.audio import AudioError
+from tonearm.engines import local
+from tonearm.errors import TonearmError
+from tonearm.library import prints
 from tonearm.library.listing import batches
 from tonearm.library.store import Library
 
 # Lengths this close are one version of a recording; of a radio edit and an album version the beginnings are the same.
 CLOSE_SECONDS, CLOSE_SHARE = 3.0, 0.02
+
+
+# What may be otherwise the next time, though the file is the same.
+TRANSIENT = ("missing", "unreadable", "vanished", "in-use", "loop", "failed", "disk-full")
+# A file that takes longer than this hangs.
+TIMEOUT_SECONDS = 300.0
+
+
+class Unheard(NamedTuple):
+    """A sound without a fingerprint, and a file of it as it was scanned."""
+
+    content_id: int
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def unheard(library: Library) -> list[Unheard]:
+    """The sounds that nobody listened to for copies yet: a scan that predicts leaves that out."""
+    sql = (
+        "SELECT f.content_id, f.path, f.size, f.mtime_ns FROM files f WHERE f.content_id IS NOT NULL "
+        "AND f.missing_at IS NULL AND f.error_code IS NULL AND NOT f.pending "
+        "AND NOT EXISTS (SELECT 1 FROM sketches k WHERE k.content_id = f.content_id) "
+        "GROUP BY f.content_id ORDER BY f.path"
+    )
+    return list(map(Unheard._make, library.read(sql)))
+
+
+def complete(
+    library: Library, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None
+) -> list[dict[str, str]]:
+    """Listen to the beginning of each sound that has no fingerprint yet, and keep it at once; returns what failed.
+
+    Stopped anywhere, the next call goes on there. In a library that cannot be written nothing is listened to.
+    """
+    jobs = unheard(library) if library.writable else []
+    problems: list[dict[str, str]] = []
+    if not jobs:
+        return problems
+    count = min(local.default_workers() if workers is None else workers, -(-len(jobs) // 8))
+    outcomes = local.run(_sketch, jobs, workers=count, timeout_seconds=TIMEOUT_SECONDS if count else None)
+    for done, outcome in enumerate(outcomes, 1):
+        job, sketch = jobs[outcome.index], outcome.value
+        if (error := outcome.error) is not None:
+            problems.append({"path": job.path, "code": error.code, "message": getattr(error, "reason", error.message)})
+            # Bytes that cannot be decoded will not be decoded the next time either.
+            sketch = b"" if isinstance(error, AudioError) and error.code not in TRANSIENT else None
+        if sketch is not None:
+            with library.write() as connection:
+                if connection.execute("SELECT 1 FROM contents WHERE id = ?", (job.content_id,)).fetchone():
+                    prints.insert(connection, job.content_id, sketch)
+        if progress:
+            progress(done, len(jobs))
+    return problems
+
+
+def _sketch(job: Unheard) -> bytes:
+    from tonearm.tags.errors import from_os
+
+    try:
+        now = os.stat(job.path)
+    except OSError as error:
+        told = from_os(job.path, error)
+        raise AudioError(job.path, told.code, told.reason) from error
+    if (now.st_size, now.st_mtime_ns) != (job.size, job.mtime_ns):
+        raise TonearmError(f"{job.path}: it changed since it was scanned: scan its folder again", code="changed")
+    return prints.of_file(job.path)
 
 
 def recordings(library: Library) -> dict[int, int]:
@@ -28,11 +100,13 @@ def recordings(library: Library) -> dict[int, int]:
     return {content: root(content) for content in parent}
 
 
-def duplicates(library: Library) -> list[dict[str, Any]]:
+def duplicates(library: Library, *, listen: bool = True, workers: int | None = None) -> list[dict[str, Any]]:
     """Sets of files that are one, the largest waste first: `kind` exact, near or same-recording, as in the audit.
 
-    `paths` of one file on the disk (links to it) count once.
+    Links to one file on the disk count once. With `listen`, sounds without a fingerprint get one first (`complete`).
     """
+    if listen:
+        complete(library, workers=workers)
     groups: dict[int, list[int]] = {}
     for content, recording in recordings(library).items():
         groups.setdefault(recording, []).append(content)

@@ -119,38 +119,28 @@ def _hear(found: Look, wanted: Wanted, known: set[str]) -> None:
     if wanted.model and "prediction" not in known:
         found.decoded = True
         found.heard, found.seconds = _predict(wanted.model, path)
-    if "sketch" not in known:
+    # A model reads other places of the song than a fingerprint does. That would cost a fifth more, of those too who
+    # never ask for copies: where a model hears, it is left until somebody does (copies.complete).
+    if not wanted.model and "sketch" not in known:
         found.decoded = True
-        start = audio.load(path, sample_rate=8000, clip_seconds=prints.SECONDS)
-        found.sketch = prints.sketch(start)
+        found.sketch = prints.of_file(path)
     if "seconds" not in known and found.seconds is None:
         found.seconds = audio.info(path).seconds
 
 
 @cache
-def _model(path: str, pid: int) -> tuple[Any, list[np.ndarray]]:
-    """The model, and a list in which it leaves what it made of the last sound: nothing is decoded twice."""
+def _model(path: str, pid: int) -> Any:
+    # By process: ONNX Runtime, once started, does not survive a fork for certain.
     from tonearm import runtime
 
-    model = runtime.load(path)
-    kept: list[np.ndarray] = []
-    if hasattr(model, "features_of"):
-        features_of = model.features_of
-
-        def keeping(waveforms: list) -> np.ndarray:
-            kept[:] = [features_of(waveforms)]
-            return kept[0]
-
-        model.features_of = keeping
-    return model, kept
+    return runtime.load(path)
 
 
 def _predict(path_of_model: str, path: str) -> tuple[Heard, float | None]:
     from tonearm.runtime import statistics
 
-    model, kept = _model(path_of_model, os.getpid())
-    kept.clear()
-    said = model.predict(path)
+    kept: list[np.ndarray] = []
+    said = _model(path_of_model, os.getpid()).predict(path, features_to=kept.append)
     best = said.genres[0] if said.genres else None
     vectors = {} if said.embedding is None else {"embedding": np.asarray(said.embedding, "<f2").tobytes()}
     if kept and kept[0].ndim == 3:

@@ -32,6 +32,13 @@ class Match(NamedTuple):
     offset_seconds: float  # how much later the new sound begins in the recording
 
 
+def of_file(path: str) -> bytes:
+    """The sketch of a file's beginning."""
+    from tonearm import audio
+
+    return sketch(audio.load(path, sample_rate=8000, clip_seconds=SECONDS))
+
+
 def sketch(waveform: Waveform) -> bytes:
     """The sketch of a sound's beginning; empty where there is nothing to recognise."""
     from tonearm.audit.fingerprint import landmarks

@@ -16,14 +16,13 @@ from tonearm.engines import local
 from tonearm.errors import TonearmError
 from tonearm.library import folders, listing, prints, sound, store
 from tonearm.library.claims import Claims
+from tonearm.library.copies import TRANSIENT
 from tonearm.library.listing import below
 from tonearm.library.look import Job, Look, Wanted, look
 from tonearm.library.store import Library
 
 # Files that a scan holds for itself at a time: few, so that two scans end at about the same moment.
 CLAIMED = 8
-# What may be otherwise the next time, though the file is the same: tried again by every scan.
-TRANSIENT = ("missing", "unreadable", "vanished", "in-use", "loop", "failed", "disk-full")
 TIMEOUT_SECONDS = 300.0
 
 Progress = Callable[[int, int | None], None]

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -65,18 +65,22 @@ class Model:
     # ---- from sound to answers
 
     def predict(
-        self, source: Any, *, sample_rate: int | None = None, top: int = TOP, threshold: float | None = None
-    ) -> Prediction:
+        self, source: Any, *, sample_rate: int | None = None, top: int = TOP, threshold: float | None = None,
+        features_to: Callable[[np.ndarray], Any] | None = None,
+    ) -> Prediction:  # fmt: skip
         """What the model says of a path, bytes, an open binary file, or an array of samples with its `sample_rate`.
 
-        At most `top` genres are named; `threshold` replaces the model's own. A sound that cannot be read raises
-        AudioError.
+        At most `top` genres are named; `threshold` replaces the model's own. `features_to` is given what the graph
+        hears, (excerpts, rows, frames), for those who want more of it. A sound that cannot be read raises AudioError.
         """
         if top < 1 or not (threshold is None or 0 <= threshold <= 1):
             raise UsageError("top is at least 1, a threshold from 0 to 1")
         heard = _listen.listen(source, self.plan, sample_rate)
         excerpts, warnings = _checks.examine(heard.excerpts, heard.there_seconds)
-        probabilities, embedding = self.from_waveforms(excerpts)
+        array = self.features_of(excerpts)
+        if features_to is not None:
+            features_to(array)
+        probabilities, embedding = self.from_excerpts(array)
         if heard.sample_rate / 2 < LOW_RATE * self._top_hz:
             sentence = f"nothing above {heard.sample_rate // 2} Hz is in it, the model knows music to {self._top_hz} Hz"
             warnings = (*warnings, Problem("low-sample-rate", sentence))
