@@ -120,6 +120,12 @@ def test_names_come_from_stdin(tonearm, capsys, monkeypatch):
     ]  # fmt: skip
 
 
+def test_no_names_at_all_is_said_and_no_failure(tonearm, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    assert tonearm("-", "--json") == 0
+    assert capsys.readouterr() == ("", "no names were given, so there is no answer\n")
+
+
 def test_a_folder_without_music_says_so(tonearm, capsys, tmp_path):
     assert tonearm(str(tmp_path), "--json") == 0
     shown = capsys.readouterr()

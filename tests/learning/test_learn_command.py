@@ -253,6 +253,9 @@ REFUSED = {
     "all_broken": (1, "none of the 3 files can be read"),
     "no_labels": (1, "none of the 3 songs has a genre by tags"),
     "no_columns": (2, "the column genre is missing"),
+    "no_genres": (1, "none of its 2 rows has a genre"),
+    "no_rows": (1, "it has no rows"),
+    "no_genres_beside": (2, "none of its 2 rows has a genre"),
     "not_npz": (2, "an .npz file"),
     "there": (2, "is there already"),
     "no_folder": (2, "there is no such folder"),
@@ -284,6 +287,14 @@ def refused(own: Path, name: str, by_folder: Path) -> list:
     elif name == "no_columns":
         (own / "t.csv").write_text("path,style\na.mp3,Jazz\n")
         music = own / "t.csv"
+    elif name in ("no_genres", "no_rows", "no_genres_beside"):
+        (own / "t.csv").write_text("path,genre\n" + ("" if name == "no_rows" else "music/0.wav,\nmusic/1.wav, \n"))
+        for number in range(2):
+            write_song(music / f"{number}.wav", "Bass", number)
+        if name == "no_genres_beside":
+            out += ["--labels", own / "t.csv"]
+        else:
+            music = own / "t.csv"
     elif name == "nowhere":
         music = own / "nowhere"
     elif name == "not_npz":

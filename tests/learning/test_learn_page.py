@@ -52,6 +52,15 @@ def test_names_that_are_not_utf_8_are_shown_escaped():
     assert r"\udcff\n.mp3" in text
 
 
+def test_songs_are_named_from_the_folder_on_that_all_are_in():
+    doubts = [{**DOUBT, "path": "/home/me/Music/jazz/a.mp3"}]
+    skipped = [{"path": "/home/me/Music/rock/b.mp3", "code": "empty", "message": "the file has no bytes"}]
+    text = page({**REPORT, "doubtful": doubts, "skipped": skipped, "unlabelled": ["/home/me/Music/c.mp3"]})
+    for name in ("jazz/a.mp3", "rock/b.mp3", "c.mp3"):
+        assert f'<span title="/home/me/Music/{name}">{name}</span>' in text
+    assert "/home/me/Music/jazz" not in re.sub(r"<[^>]+>", " ", text)
+
+
 def test_without_artists_or_doubts_it_says_so():
     text = page({**REPORT, "interval_over": "songs", "doubtful": [], "no_doubts": "they guess", "scarce": []})
     assert "unknown artists" in text

@@ -83,6 +83,8 @@ def _run(
     status.clear()
     tell_what_to_install(codes)
     notes.tell()
+    if not done and not notes.lines:
+        print("no names were given, so there is no answer", file=sys.stderr)
     if done > 1:
         words = f"{done} files: {sure} sure, {done - sure - failed} not sure"
         print(words + (f", {failed} failed" if failed else ""), file=sys.stderr)

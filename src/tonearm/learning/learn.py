@@ -79,7 +79,11 @@ def learn(
     rows, few, tracks = _learnable(gathered, options.min_tracks)
     chosen = tuple(tracks[i] for i in rows.tolist())
     material = Material(chosen, np.stack([gathered.vectors[track.id] for track in chosen]).astype(np.float64))
-    done = study(material, sure=options.sure, seed=options.seed, over=gathered.labelled.over, progress=progress)
+    from threadpoolctl import threadpool_limits  # scikit-learn brings it
+
+    # Products of matrices this small take longer on several cores than on one.
+    with threadpool_limits(1):
+        done = study(material, sure=options.sure, seed=options.seed, over=gathered.labelled.over, progress=progress)
     found = report(done, gathered, few, told, options)
     about = describe(output, done, found, told, gathered.data)
     arrays = {"weights": done.head.weights, "bias": done.head.bias, "mean": done.head.mean,
@@ -143,7 +147,11 @@ def _gather(what: str | os.PathLike, name: str, ear: Any, options: Options, say:
     if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt"):
         if options.labels:
             raise UsageError(f"{path} holds the labels itself", hint="leave out --labels")
-        return heard(from_table(path), os.fspath(path.parent), name, ear, options, say, [])
+        songs = from_table(path)
+        if not any(song.label for song in songs):
+            what = f"none of its {len(songs)} rows has a genre" if songs else "it has no rows"
+            raise LearnError(f"{path}: {what}", hint="genres stand in the column genre", code="unlabelled")
+        return heard(songs, os.fspath(path.parent), name, ear, options, say, [])
     if path.exists():
         raise UsageError(f"{path}: neither a folder of music, a CSV, a library nor a pack")
     raise UsageError(f"{path}: there is no such file or folder", code="missing")

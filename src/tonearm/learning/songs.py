@@ -178,6 +178,9 @@ def from_table(path: Path) -> list[Song]:
 def joined_with_table(songs: Iterable[Song], table: Path) -> tuple[list[Song], list[str]]:
     """Songs of a folder with the labels of a table; and the paths of the table that are not among them."""
     rows = {os.path.realpath(song.path): song for song in from_table(table)}
+    if not any(row.label for row in rows.values()):
+        what = f"none of its {len(rows)} rows has a genre" if rows else "it has no rows"
+        raise UsageError(f"{table}: {what}", hint="genres stand in the column genre")
     songs, found = list(songs), []
     for song in songs:
         row = rows.pop(os.path.realpath(song.path), None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,18 @@ def _printable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {shown(key): _printable(each) for key, each in value.items()}
     return [_printable(each) for each in value] if isinstance(value, list) else value
+
+
+def _namer(report: Mapping[str, Any]) -> Callable[[str], object]:
+    """Names of songs from the folder on that all are in, which fit on a phone; the whole name shows on pointing."""
+    paths = [*(row["path"] for row in (*report["doubtful"], *report["skipped"])), *report["unlabelled"]]
+    try:
+        base = os.path.commonpath(list(map(os.path.dirname, paths)))
+    except ValueError:  # none at all, on two drives, or some from the root on and some not
+        base = ""
+    if not base:
+        return str
+    return lambda path: tag("span", os.path.relpath(path, base), title=path)
 
 
 def _summary(report: Mapping[str, Any]) -> object:
@@ -115,8 +128,9 @@ def _doubts(report: Mapping[str, Any]) -> object:
         parts.append(tag("p", f"Labels were not doubted: {report['no_doubts']}."))
     if rows:
         head = ("song", "label", "more like", "times likelier")
+        named, full = _namer(report), [row["path"] for row in rows]
         cells = [
-            (row["path"], row["label"], row["suggested"],
+            (named(row["path"]), row["label"], row["suggested"],
              f"{min(row['probability'] / row['probability_of_label'], 999):.0f}")
             for row in rows
         ]  # fmt: skip
@@ -124,7 +138,7 @@ def _doubts(report: Mapping[str, Any]) -> object:
         parts.append(table(head, cells[:20], numbers=(3,)))
         if len(cells) > 20:
             parts.append(fold(f"{min(len(cells), SHOWN) - 20} more", table(head, cells[20:SHOWN], numbers=(3,))))
-        parts.append(download("doubtful", head, cells))
+        parts.append(download("doubtful", head, [(path, *cell[1:]) for path, cell in zip(full, cells, strict=True)]))
     return join(parts)
 
 
@@ -152,11 +166,11 @@ def _curve(report: Mapping[str, Any]) -> object:
 
 
 def _rest(report: Mapping[str, Any]) -> object:
-    parts = []
+    parts, named = [], _namer(report)
     if report["skipped"]:
-        cells = [(row["path"], row["code"], row["message"]) for row in report["skipped"][:SHOWN]]
+        cells = [(named(row["path"]), row["code"], row["message"]) for row in report["skipped"][:SHOWN]]
         parts.append(fold(f"{len(report['skipped'])} files could not be used", table(("file", "code", "why"), cells)))
     if report["unlabelled"]:
-        cells = [(path,) for path in report["unlabelled"][:SHOWN]]
+        cells = [(named(path),) for path in report["unlabelled"][:SHOWN]]
         parts.append(fold(f"{len(report['unlabelled'])} songs have no genre", table(("song",), cells)))
     return join(parts)
