@@ -161,6 +161,16 @@ def test_what_is_wrong_is_said():
         models.create("svm", 3, scale="minmax")
     with pytest.raises(UsageError, match="unknown kernel"):
         models.create("svm", 3, kernel="cubic")
+    for kind, keyword, value, told in (
+        ("svm", "cost", "abc", "number above 0"), ("svm", "cost", 0, "number above 0"),
+        ("svm", "width", -1.0, "number above 0"), ("knn", "neighbours", 2.5, "whole number above 0"),
+        ("knn", "neighbours", True, "whole number above 0"), ("logistic", "strength", float("nan"), "number above 0"),
+        ("lda", "shrinkage", 1.5, "number from 0 to 1"), ("forest", "trees", None, "whole number above 0"),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=f"{keyword} must be a {told}"):
+            models.create(kind, 3, **{keyword: value})
+    assert models.create("svm", 3, width=None, cost=2).estimator.cost == 2
+    assert models.create("lda", 3, shrinkage=0).estimator.shrinkage == 0
     with pytest.raises(UsageError, match="160 rows but 159 labels"):
         model.fit(x, y[1:])
     with pytest.raises(UsageError, match="class indices from 0 to 2"):

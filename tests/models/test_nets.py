@@ -311,6 +311,8 @@ def test_random_cnn_is_a_function_of_clip_and_seed():
         ("cnn2d", (64, 64), {"pools": (2, 2)}, "5 layers but 2 pools"),
         ("cnn2d", (64, 64), {"kernel_size": 4}, "must be odd"),
         ("cnn2d", (64, 64), {"activation": "rulu"}, "did you mean 'relu'"),
+        ("cnn2d", (64, 64), {"dropout": 2}, "cannot be built like that: dropout probability"),
+        ("cnn2d", (64, 64), {"dropout": "much"}, "cannot be built like that"),
         ("cnn1d", (64, 64), {"join": "sum"}, "unknown join"),
         ("cnn1d", (64, 64), {"filters": (8, 0)}, "2 layers but 5 pools"),
         ("resnet1d", (128, 64), {}, "listens to samples"),

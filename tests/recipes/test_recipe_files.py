@@ -115,6 +115,9 @@ def test_settings_from_the_command_line():
     recipe = recipes.changed(recipes.get("njupt-cnn2d"), found)
     assert (recipe.model["kernel_size"], recipe.training["schedule"], recipe.claim) == (5, "cosine", None)
     assert recipe.training["epochs"] == 500
+    # YAML 1.1 would read a text.
+    found = recipes.parse_set(["training.learning_rate=1e-4", "a.b=[2E3, {c: -1.5e+2}]", "name=e5"])
+    assert found == {"training.learning_rate": 1e-4, "a.b": [2000.0, {"c": -150.0}], "name": "e5"}
     for text in ("novalue", "=3", "a.b=[1"):
         with pytest.raises(UsageError):
             recipes.parse_set([text])
@@ -128,6 +131,9 @@ def test_unknown_recipes_and_files(tmp_path):
     (tmp_path / "broken.yaml").write_text("a: [1\n")
     with pytest.raises(UsageError, match="no recipe can be read"):
         recipes.get(str(tmp_path / "broken.yaml"))
+    own = yaml.safe_dump(recipes.get("njupt-cnn2d").config()).replace("learning_rate: 0.001", "learning_rate: 3e-4")
+    (tmp_path / "own.yaml").write_text(own)
+    assert recipes.get(str(tmp_path / "own.yaml")).training["learning_rate"] == 3e-4
     (tmp_path / "list.yaml").write_text("- 1\n")
     with pytest.raises(UsageError, match="a recipe is a mapping"):
         recipes.get(str(tmp_path / "list.yaml"))

@@ -302,6 +302,10 @@ def test_clips_cover_a_row_evenly_and_scale_is_the_mean_of_train():
         ({"learing_rate": 1}, "did you mean 'learning_rate'"),
         ({"ema_decay": 1.0}, "ema_decay must be below 1"),
         ({"epochs": True}, "epochs must be a whole number"),
+        ({"augment": "time-mask"}, "augment is a list of augmentations, not 'time-mask'"),
+        ({"augment": {"kind": "time-mask"}}, "augment is a list"),
+        ({"augment": ["time-mask"]}, "augment is a list"),
+        ({"augment": 3}, "augment is a list"),
     ],
 )
 def test_wrong_settings_are_refused(keywords, message):

@@ -6,6 +6,7 @@ So a fitted model needs no scikit-learn to predict, and nothing is ever pickled.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
@@ -115,15 +116,28 @@ def create(
 ) -> Classical:
     """The model of that name with those keywords; what is not named has its default."""
     cls = registry.get(kind)
-    valid = [field.name for field in dataclasses.fields(cls)]
-    for name in keywords:
+    valid = {field.name: str(field.type) for field in dataclasses.fields(cls)}
+    for name, value in keywords.items():
         if name not in valid:
             raise unknown_name(f"keyword of the model {kind!r}:", name, [*valid, "scale", "log_columns"])
+        _check_number(name, value, valid[name])
     if scale not in SCALES:
         raise unknown_name("scale", scale, SCALES)
     if n_classes < 2:
         raise UsageError(f"a model tells at least 2 classes apart, not {n_classes}")
     return Classical(cls(**keywords), n_classes, scale, tuple(int(column) for column in log_columns))
+
+
+def _check_number(name: str, value: Any, wanted: str) -> None:
+    """Refuse what is no number where the field of an estimator is one; all of them are above 0, or a share."""
+    kind, _, none = wanted.partition(" | ")
+    if kind not in ("int", "float") or (none and value is None):
+        return
+    number = isinstance(value, int if kind == "int" else (int, float)) and not isinstance(value, bool)
+    share = name == "shrinkage"
+    if not number or not (0 <= value <= 1 if share else 0 < value < math.inf):
+        whole, bound = "whole " if kind == "int" else "", "from 0 to 1" if share else "above 0"
+        raise UsageError(f"{name} must be a {whole}number {bound}, not {value!r}")
 
 
 def sklearn_module(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from tonearm.recipes._schema import Recipe, from_config
 FOLDER = Path(__file__).parent
 # What stands in a file beside a recipe's own keys: how one file holds many recipes.
 _FAMILY = ("variants", "grid", "claims", "alone")
+_POWER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
 def names() -> list[str]:
@@ -58,7 +60,16 @@ def parse_set(pairs: Iterable[str]) -> dict[str, Any]:
     """`key=value` texts as dotted paths and YAML values."""
     from tonearm.features import parse_settings
 
-    return parse_settings(pairs, example="training.epochs=10")
+    return _numbers(parse_settings(pairs, example="training.epochs=10"))
+
+
+def _numbers(value: Any) -> Any:
+    """YAML 1.1 takes 1e-4 for a text, which nobody means by it: the number instead, however deep it lies."""
+    if isinstance(value, dict):
+        return {key: _numbers(some) for key, some in value.items()}
+    if isinstance(value, list):
+        return [_numbers(some) for some in value]
+    return float(value) if isinstance(value, str) and _POWER.fullmatch(value) else value
 
 
 @lru_cache(maxsize=1)
@@ -76,7 +87,7 @@ def _yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _numbers(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UsageError(
             f"{path}: there is no such file", hint="`tonearm recipes` lists those that are known"

@@ -63,6 +63,11 @@ class Settings:
             raise UsageError(f"ema_decay must be below 1, not {self.ema_decay}")
         if self.label_smoothing >= 1:
             raise UsageError(f"label_smoothing must be below 1, not {self.label_smoothing}")
+        listed = isinstance(self.augment, (list, tuple))
+        if not listed or not all(isinstance(step, Mapping) for step in self.augment):
+            raise UsageError(
+                f"augment is a list of augmentations, not {self.augment!r}", hint="[{kind: time-mask}, {kind: mixup}]"
+            )
         object.__setattr__(self, "augment", tuple(dict(step) for step in self.augment))
 
     def config(self) -> dict[str, Any]:

@@ -71,5 +71,5 @@ def create(name: str, shape: tuple[int, ...], n_classes: int, **keywords: Any) -
         raise UsageError(f"a net tells at least 2 classes apart, not {n_classes}")
     try:
         return build(tuple(shape), n_classes, **keywords)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # of torch's layers, which check their own numbers
         raise UsageError(f"the net {name!r} cannot be built like that: {error}") from None
