@@ -4,9 +4,12 @@
     python benchmarks/learning.py arrays                        # 2,000 songs as embedding and statistics
     python benchmarks/learning.py songs --data FOLDER           # look and hear, songs a minute with 1 and 2 processes
     python benchmarks/learning.py songs                         # the same on songs synthesised for it
+    python benchmarks/learning.py whole --data FOLDER           # `tonearm learn` on 2,000 files, and from a library
     python benchmarks/learning.py pack PACK --flip 0.05         # artists apart, inputs compared, labels changed
     python benchmarks/learning.py pack PACK --model gtzan       # with the embedding of a model beside the statistics
 
+`whole` cuts the MP3s of a folder into 2,000 files of a minute, which is enough for both excerpts of a model, at drawn
+places and without encoding anything anew; the genre is the song that a file was cut from, so accuracy says nothing.
 `pack` takes a pack of spectra with a byte per value (such as gtzan-mel). With --model the pack must hold the feature
 of that model; a model that was trained on the pack's own tracks flatters, and the benchmark says so.
 """
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -43,13 +47,17 @@ def main() -> None:
     songs.add_argument("--seconds", type=float, default=200.0, help="length of those")
     songs.add_argument("--repeat", type=int, default=1, help="hear each so many times: few songs as if they were many")
     songs.add_argument("--turns", type=int, default=2)
+    whole = ways.add_parser("whole")
+    whole.add_argument("--data", required=True, help="folder of MP3s")
+    whole.add_argument("--songs", type=int, default=2000)
+    whole.add_argument("--seconds", type=float, default=62.0)
     pack = ways.add_parser("pack")
     pack.add_argument("pack")
     pack.add_argument("--model")
     pack.add_argument("--flip", type=float, default=0.05, help="share of labels to change")
     pack.add_argument("--draws", type=int, default=3)
     args = parser.parse_args()
-    {"arrays": from_arrays, "songs": from_songs, "pack": from_pack}[args.way](args)
+    {"arrays": from_arrays, "songs": from_songs, "whole": whole_command, "pack": from_pack}[args.way](args)
 
 
 def from_arrays(args: argparse.Namespace) -> None:
@@ -139,6 +147,51 @@ def _heard(paths: list[str], model: str, workers: int, cache: Path, repeat: int)
     for problem in problems:
         print(f"  {problem['path']}: {problem['message']}", file=sys.stderr)
     return time.perf_counter() - began, spent() - cpu, len(vectors)
+
+
+def whole_command(args: argparse.Namespace) -> None:
+    """`tonearm learn` from files, `tonearm scan`, and `tonearm learn` from the library: wall and CPU time of each."""
+    with tempfile.TemporaryDirectory() as folder:
+        room = Path(folder)
+        count = cut_songs(sorted(Path(args.data).rglob("*.mp3")), room / "music", args.songs, args.seconds)
+        size = sum(path.stat().st_size for path in (room / "music").rglob("*.mp3"))
+        print(f"{count} files of {args.seconds:g} s, {size / 1e9:.1f} GB", flush=True)
+        own = {"TONEARM_DATA": str(room / "data"), "TONEARM_CACHE": str(room / "cache")}
+        library, music = room / "library.sqlite", room / "music"
+        for name, call in (
+            ("learn, from files", ["learn", str(music), "-o", str(room / "a.npz"), "--labels", "folders", "--quiet"]),
+            ("scan", ["scan", str(music), "--library", str(library)]),
+            ("learn, from the library", ["learn", f"library:{library}", "-o", str(room / "b.npz"), "--labels",
+                                         "folders", "--quiet"]),
+        ):  # fmt: skip
+            before, began = os.times(), time.perf_counter()
+            command = [sys.executable, "-m", "tonearm", *call]
+            told = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True)
+            if told.returncode:
+                raise SystemExit(told.stderr[-2000:])
+            wall, after = time.perf_counter() - began, os.times()
+            cpu = after.children_user + after.children_system - before.children_user - before.children_system
+            print(f"{name}: {wall:.0f} s, CPU {cpu:.0f} s: {cpu / 2:.0f} s on two free cores", flush=True)
+
+
+def cut_songs(sources: list[Path], folder: Path, count: int, seconds: float) -> int:
+    """Files cut from MP3s at frames, in folders GENRE/ARTIST; the genre is the song, an artist forty files of it."""
+    from tonearm import audio
+    from tonearm.audio._mp3 import find_chain
+
+    long = [path for path in sources if audio.info(path).seconds > 1.5 * seconds]
+    if len(long) < 2:
+        raise SystemExit(f"fewer than two MP3s of {1.5 * seconds:.0f} s")
+    draw = np.random.default_rng(0)
+    for n in range(count):
+        source = long[n % len(long)]
+        data = source.read_bytes()
+        length = int(len(data) * seconds / audio.info(source).seconds)
+        start = find_chain(data, links=4, begin=int(draw.integers(4096, len(data) - length)))
+        here = folder / f"genre {n % len(long)}" / f"artist {n // len(long) // 40}-{n % len(long)}"
+        here.mkdir(parents=True, exist_ok=True)
+        (here / f"{n:04}.mp3").write_bytes(data[start : start + length])
+    return count
 
 
 def from_pack(args: argparse.Namespace) -> None:

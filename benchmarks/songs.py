@@ -42,6 +42,43 @@ def synthesised(folder: Path, count: int, seconds: float) -> list[Path]:
     return paths
 
 
+def spliced(folder: Path, sources: list[Path], count: int, seconds: float) -> list[Path]:
+    """Songs as stereo MP3 from parts of others: of one source, or where that is a short clip, of two of its folder.
+
+    Parts of 15 to 40 seconds in drawn order, each softer or louder, the whole faster or slower by up to 6 %: so many
+    songs that differ can be had of a few real ones.
+    """
+    import soxr
+
+    paths = []
+    for n in range(count):
+        draw, source = np.random.default_rng(n), sources[n % len(sources)]
+        paths.append(folder / f"spliced-{n:03}-{seconds:.0f}.mp3")
+        if paths[-1].exists():
+            continue
+        beside = [path for path in sources if path.parent == source.parent]
+        sounds = [_stereo(source)]
+        if len(sounds[0]) < 60 * RATE:
+            sounds.append(_stereo(beside[draw.integers(len(beside))]))
+        speed, parts, have = draw.uniform(0.94, 1.06), [], 0
+        while have < seconds * RATE * speed:
+            sound = sounds[int(draw.random() < 0.4) % len(sounds)]
+            length = min(len(sound), int(draw.uniform(15, 40) * RATE))
+            start = draw.integers(len(sound) - length + 1)
+            parts.append(sound[start : start + length] * np.float32(draw.uniform(0.6, 1.0)))
+            have += length
+        mixed = soxr.resample(np.concatenate(parts), RATE * speed, RATE)[: int(seconds * RATE)]
+        soundfile.write(paths[-1], np.clip(mixed, -1, 1), RATE)
+    return paths
+
+
+def _stereo(path: Path) -> np.ndarray:
+    import soxr
+
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return soxr.resample(np.repeat(samples, 2, axis=1)[:, :2] if samples.shape[1] == 1 else samples, rate, RATE)
+
+
 def written(path: Path, kind: str, stereo: np.ndarray) -> Path:
     """Sound (n, 2) at 44.1 kHz as a file of that kind."""
     if KINDS[kind] is not None:

@@ -229,6 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("songs", nargs="+")
+    parser.add_argument("--begin", type=float, default=0.0, help="leave out so many seconds at the beginning")
     parser.add_argument("--onnx", action="store_true", help="ONNX Runtime for the net, not torch")
     options = parser.parse_args()
     graph = onnx.load(options.model)
@@ -250,7 +251,7 @@ def main() -> None:
         net = TorchGraph(graph.graph)
     for path in options.songs:
         marks = [time.process_time()]
-        samples, _ = librosa.load(path, sr=info["feature"]["sample_rate"], mono=True)
+        samples, _ = librosa.load(path, sr=info["feature"]["sample_rate"], mono=True, offset=options.begin)
         marks.append(time.process_time())
         mel = mel_of(samples, info["feature"])
         marks.append(time.process_time())

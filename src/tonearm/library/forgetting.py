@@ -10,13 +10,16 @@ from tonearm.library import language, rows
 from tonearm.library.listing import batches, below
 from tonearm.library.store import Library, raw
 
+# Rows per transaction: a second's work, for which a scan that wants to write waits.
+TOGETHER = 5000
+
 
 def forget(library: Library, query: str | Iterable[str], *, model: str | None = None) -> int:
     """Take the files that a query finds out of the library, and what is known of sounds that none has any more."""
     if not language.parse(query):
         raise UsageError("what should be forgotten?", hint="tonearm library forget is:missing")
     ids = [row.id for row in rows.find(library, query, rows.model_of(library, model))]
-    for some in batches(ids, 500):
+    for some in batches(ids, TOGETHER):
         library.write_many("DELETE FROM files WHERE id = ?", [(id_,) for id_ in some])
     _sweep(library)
     return len(ids)
@@ -35,7 +38,9 @@ def _sweep(library: Library) -> None:
     orphans = library.read(
         "SELECT id FROM contents WHERE id NOT IN (SELECT content_id FROM files WHERE content_id IS NOT NULL)"
     )
-    for some in batches(orphans, 500):
+    # The keys of a fingerprint lie all over their table: each page should be written once, and not be read again.
+    library.connection.execute("PRAGMA cache_size = -65536")
+    for some in batches(orphans, TOGETHER):
         library.write_many("DELETE FROM contents WHERE id = ?", some)
     for (root,) in library.read("SELECT path FROM roots"):
         where, values = below([root])
