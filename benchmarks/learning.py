@@ -8,8 +8,9 @@
     python benchmarks/learning.py pack PACK --flip 0.05         # artists apart, inputs compared, labels changed
     python benchmarks/learning.py pack PACK --model gtzan       # with the embedding of a model beside the statistics
 
-`whole` cuts the MP3s of a folder into 2,000 files of a minute, which is enough for both excerpts of a model, at drawn
-places and without encoding anything anew; the genre is the song that a file was cut from, so accuracy says nothing.
+`whole` cuts the MP3s of a folder into 2,000 files of a minute, which is enough for both excerpts of a model, at
+places of their own and without encoding anything anew; the genre is the song that a file was cut from, so that
+accuracy says nothing.
 `pack` takes a pack of spectra with a byte per value (such as gtzan-mel). With --model the pack must hold the feature
 of that model; a model that was trained on the pack's own tracks flatters, and the benchmark says so.
 """
@@ -182,12 +183,14 @@ def cut_songs(sources: list[Path], folder: Path, count: int, seconds: float) -> 
     long = [path for path in sources if audio.info(path).seconds > 1.5 * seconds]
     if len(long) < 2:
         raise SystemExit(f"fewer than two MP3s of {1.5 * seconds:.0f} s")
-    draw = np.random.default_rng(0)
+    each = -(-count // len(long))
     for n in range(count):
         source = long[n % len(long)]
         data = source.read_bytes()
         length = int(len(data) * seconds / audio.info(source).seconds)
-        start = find_chain(data, links=4, begin=int(draw.integers(4096, len(data) - length)))
+        # Evenly spread: two that began at the same frame would be copies, and join their artists.
+        begin = 4096 + n // len(long) * (len(data) - length - 8192) // each
+        start = find_chain(data, links=4, begin=begin)
         here = folder / f"genre {n % len(long)}" / f"artist {n // len(long) // 40}-{n % len(long)}"
         here.mkdir(parents=True, exist_ok=True)
         (here / f"{n:04}.mp3").write_bytes(data[start : start + length])

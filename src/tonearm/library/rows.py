@@ -52,7 +52,7 @@ class Row(NamedTuple):
 
 # By name, and for many rows at once: what costs time is to touch each row by itself.
 Table = dict[str, Sequence[Any]]
-BATCH = 2000
+BATCH = 250  # few enough to stay in the cache of the processor
 # Names of files need not be UTF-8.
 _SQL = {
     "id": "f.id", "path": "CAST(f.path AS BLOB)", "title": "f.title", "artist": "f.artist", "album": "f.album",
