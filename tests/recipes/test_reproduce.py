@@ -107,6 +107,32 @@ def test_why_they_differ_is_one_sentence(accuracy, interval, sentence, fall):
     assert _reproduce.why({**row, "data": "synth"}) == "The claim is of gtzan, ours of synth, which cannot be compared."
 
 
+@pytest.mark.parametrize(
+    ("adapted", "told"),
+    [
+        (["training.epochs 3 instead of 60"], "it learnt for 3 of 60 epochs; "),
+        (
+            ["training.epochs 3 instead of 60", "x"],
+            "it learnt for 3 of 60 epochs on the nearest that the data allows; ",
+        ),
+        (["x"], "it ran on the nearest that the data allows; "),
+        ([], ""),
+    ],
+)
+def test_reasons_are_what_the_run_says_of_itself(adapted, told):
+    other = "the claim is of another protocol (test with 100 tracks per genre)"
+    unsaid = "the claim does not say how tracks were split"
+    for name, protocol in (("bian-densenet1d", unsaid), ("lam-cnn1d", other)):
+        recipe = recipes.get(name)
+        result = {
+            "protocol": "official", "as_published": False, "leaky": False, "accuracy": 0.2, "n": 800,
+            "interval": [0.15, 0.25], "adapted": adapted, "error": None,
+        }  # fmt: skip
+        row = {"recipe": name, "claim": recipe.claim.model_dump(), "caveats": ["Known."], "error": None,
+               "results": [result]}  # fmt: skip
+        assert f"lower under the protocol official: {told}{protocol}. Known." in _reproduce.why(row)
+
+
 def test_a_run_made_alone_becomes_the_first_of_several_seeds(tmp_path):
     pack = table_pack(tmp_path / "pack")
     how = {"protocols": ["artist"], "settings": {"model.trees": 5}}

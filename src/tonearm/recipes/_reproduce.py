@@ -236,16 +236,17 @@ def why(row: Mapping[str, Any]) -> str:
 
 def _reasons(row: Mapping[str, Any], result: Mapping[str, Any], gap: float) -> list[str]:
     """What is known to keep a figure of ours from the claim."""
-    reasons = []
-    shortened = [re.fullmatch(r"training\.epochs (\d+) instead of (\d+)", note) for note in result["adapted"]]
-    for found in filter(None, shortened):
-        reasons.append(f"ours learnt for {found[1]} of {found[2]} epochs")
-    if len(result["adapted"]) > len(reasons):
-        reasons.append("ours runs on the nearest that the data allows")
+    notes = [re.fullmatch(r"training\.epochs (\d+) instead of (\d+)", note) for note in result["adapted"]]
+    learnt = [f"it learnt for {found[1]} of {found[2]} epochs" for found in notes if found]
+    if len(result["adapted"]) > len(learnt):
+        learnt = [f"{learnt[0] if learnt else 'it ran'} on the nearest that the data allows"]
+    reasons = learnt
+    claimed = row["claim"]["protocol"]
     if result["leaky"] and gap > 0:
         reasons.append("pieces of one song stand on both sides in this protocol")
     if not result["as_published"]:
-        reasons.append(f"the claim is of another protocol ({row['claim']['protocol']})")
+        unsaid = "the claim does not say how tracks were split"
+        reasons.append(unsaid if claimed == "not said" else f"the claim is of another protocol ({claimed})")
     return reasons
 
 
