@@ -251,7 +251,9 @@ def main() -> None:
         net = TorchGraph(graph.graph)
     for path in options.songs:
         marks = [time.process_time()]
-        samples, _ = librosa.load(path, sr=info["feature"]["sample_rate"], mono=True, offset=options.begin)
+        samples, rate = librosa.load(path, sr=info["feature"]["sample_rate"], mono=True)
+        skip = round(options.begin * rate)
+        samples = samples[skip if len(samples) > 2 * skip else 0 :]
         marks.append(time.process_time())
         mel = mel_of(samples, info["feature"])
         marks.append(time.process_time())

@@ -495,6 +495,17 @@ def test_wrong_commands(line, filled, command, monkeypatch):
     assert WRONG[line] in command("library", *line.split(), code=2)[1]
 
 
+@pytest.mark.parametrize(
+    "line", [["list", "--limit", "0", "--json"], ["list"], ["stats"], ["export", "--format", "csv"]]
+)
+def test_asking_loads_neither_numpy_nor_decoders(line, filled):
+    code = "import sys; from tonearm.cli import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+    code += "print('LOADED', *[m for m in ('numpy', 'soundfile', 'mutagen') if m in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code, "library", *line, "--library", str(filled)], capture_output=True)
+    assert done.stderr.splitlines()[-1] == b"LOADED", done.stderr[-500:]
+    assert done.stdout
+
+
 def test_a_table_on_standard_output(filled):
     call = [sys.executable, "-m", "tonearm", "library", "export", "genre:jazz", "--format", "csv"]
     done = subprocess.run(call, capture_output=True, env={**os.environ, "TONEARM_LIBRARY": str(filled)}, check=True)

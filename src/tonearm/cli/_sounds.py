@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from tonearm.audio import SUFFIXES
-
 
 class Unread(NamedTuple):
     """A folder that could not be listed."""
@@ -71,6 +69,8 @@ def _in_folder(folder: str, recursive: bool) -> Iterator[str | Unread | Left]:
     except OSError as error:
         yield Unread(folder, "unreadable", error.strerror or str(error))
         return
+    from tonearm.audio import SUFFIXES
+
     below = [entry for entry in entries if _is_folder(entry)]
     found = 0
     for entry in entries:

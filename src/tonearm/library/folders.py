@@ -6,13 +6,18 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
-from tonearm.audio import SUFFIXES as DECODED
-from tonearm.tags.errors import from_os
-from tonearm.tags.formats import SUFFIXES as TAGGED
 
-SUFFIXES = DECODED | {f".{ending}" for ending in TAGGED}
+@cache
+def suffixes() -> frozenset[str]:
+    """Endings of files that are decoded or tagged here."""
+    # Asking a library imports this module too, and has no use for the decoders.
+    from tonearm.audio import SUFFIXES as DECODED
+    from tonearm.tags.formats import SUFFIXES as TAGGED
+
+    return DECODED | {f".{ending}" for ending in TAGGED}
 
 
 class Status(NamedTuple):
@@ -71,14 +76,14 @@ def _list(here: str, listing: Listing, visited: set, waiting: list[str], links: 
     if (own.st_dev, own.st_ino) in visited:
         return  # a link back up: the folder would have no end
     visited.add((own.st_dev, own.st_ino))
-    below = []
+    below, endings = [], suffixes()
     with os.scandir(here) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 below.append(entry.path)
-            elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+            elif os.path.splitext(entry.name)[1].lower() in endings:
                 _add(entry, listing)
             elif entry.is_symlink() and _is_folder(entry):
                 links.append(entry.path)
@@ -121,5 +126,7 @@ def _add_named(path: str, listing: Listing) -> None:
 
 
 def _problem(path: str, error: OSError) -> dict[str, str]:
+    from tonearm.tags.errors import from_os
+
     told = from_os(path, error)
     return {"path": path, "code": told.code, "message": told.reason}

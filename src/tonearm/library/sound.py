@@ -7,10 +7,6 @@ import re
 import unicodedata
 from typing import Any, BinaryIO, NamedTuple
 
-from tonearm.tags import formats
-from tonearm.tags.errors import TagError
-from tonearm.tags.patch import spans
-
 # Up to here every byte of the sound counts. Of more (a mix of hours, an uncompressed disc) the length and samples:
 # nobody wants a network drive read from end to end to be told that a file was moved.
 WHOLE_BYTES = 64 << 20
@@ -31,6 +27,9 @@ def examine(file: BinaryIO, path: str) -> tuple[bytes, Tags]:
     Alone, because writing a tag must not make another song of it: then nothing would have to be heard again, and a
     copy with other tags is still a copy. What has tags that are not understood is hashed as a whole.
     """
+    from tonearm.tags import formats
+    from tonearm.tags.errors import TagError
+
     try:
         format, layout = formats.read(file, path)
         if layout.container.startswith(("Ogg", "Opus", "Speex")):
@@ -54,6 +53,8 @@ def _hash(file: BinaryIO, ranges: list[tuple[int, int]]) -> bytes:
         digest.update(b"sampled %d" % total)
         steps = (i * (total - SAMPLE_BYTES) // (SAMPLES - 1) for i in range(SAMPLES))
         ranges = [piece for step in steps for piece in _cut(ranges, step, SAMPLE_BYTES)]
+    from tonearm.tags.patch import spans
+
     for data in spans(file, ranges):
         digest.update(data)
     return digest.digest()
