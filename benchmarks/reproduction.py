@@ -70,7 +70,7 @@ PLAN = (
     Entry(AUDIO, ["svm-zcr", "knn-zcr"], 1, ("track",)),
     Entry(AUDIO, [f"padova-{what}-{clip}{dropout}" for what in ("raw", "both") for clip in ("segmented", "whole")
                   for dropout in ("", "-dropout")], 1, ("track",), epochs(5)),
-    Entry(AUDIO, ["cuny-vgg16"], 1, ("track",), epochs(2)),
+    Entry(AUDIO, ["cuny-vgg16", "cuny-vgg16-plain"], 1, ("track",), epochs(2)),
     Entry(AUDIO, ["cuny-vgg16-progressive", "allamy-resnet1d"], 1, ("track",), epochs(1)),
     Entry("gtzan-mel", ["njupt-cnn2d-kernel-5"], 1, ("official",), epochs(30)),
     Entry("fma-small-mel", ["crnn1d"], 3, ("official",), epochs(10)),
@@ -105,7 +105,8 @@ def main() -> None:
     for entry in () if arguments.no_training else PLAN:
         train(entry, arguments)
     rows = [row for data in dict.fromkeys(entry.data for entry in PLAN) for row in rows_of(arguments.output / data)]
-    arguments.page.write_text(page(rows), encoding="utf-8")
+    planned = [(name, entry.data, protocol) for entry in PLAN for name in entry.names for protocol in entry.protocols]
+    arguments.page.write_text(page(rows, list(dict.fromkeys(planned))), encoding="utf-8")
     print(f"{arguments.page}: {len(rows)} systems", file=sys.stderr)
 
 

@@ -56,8 +56,11 @@ How to read it:
 """
 
 
-def page(rows: Sequence[Row]) -> str:
-    """The whole page: GTZAN, FMA small, what could be run on little sound only, and what was not run."""
+def page(rows: Sequence[Row], planned: Sequence[tuple[str, str, str]] = ()) -> str:
+    """The whole page: GTZAN, FMA small, what could be run on little sound only, and what was not run.
+
+    `planned` are recipes with data and protocol that ought to have a row.
+    """
     machine = runs.machine()
     words = f"one core of an {machine['processor']} ({machine['cores']} cores, {machine['memory_gb']} GB)"
     parts = [HEAD.format(machine=words), in_short(rows)]
@@ -72,7 +75,7 @@ def page(rows: Sequence[Row]) -> str:
     if heard:
         n = heard[0]["results"][0]["n"]
         parts.append(HEARD.format(n=n) + markdown(heard))
-    parts.append("\n### Short of what was planned\n\n" + fewer(rows))
+    parts.append("\n### Short of what was planned\n\n" + fewer(rows, planned))
     parts.append("\n### Not run\n\n" + not_run({row["recipe"] for row in rows}))
     return "".join(parts)
 
@@ -259,8 +262,8 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def fewer(rows: Sequence[Row]) -> str:
-    """Nets with fewer seeds than three, and how long one takes: what a reader may want to run himself."""
+def fewer(rows: Sequence[Row], planned: Sequence[tuple[str, str, str]]) -> str:
+    """Nets with fewer seeds than three and how long one takes, and what was planned and has no figure at all."""
     lines = []
     for row in rows:
         if row["data"] == AUDIO or not is_net(row):
@@ -272,13 +275,16 @@ def fewer(rows: Sequence[Row]) -> str:
                 for result in some
             )
             lines.append(f"- `{row['recipe']}` on {row['data']}: {each}")
-    if not lines:
-        return "Every net on a pack has three seeds.\n"
-    return (
-        f"Nets with fewer than {SEEDS} seeds, and the time that one took on the shared core:\n\n"
-        + "\n".join(lines)
-        + "\n"
-    )
+    found = found_in(rows)
+    missing = [f"- `{name}` on {data}: {protocol}" for name, data, protocol in planned
+               if (name, data, protocol) not in found]  # fmt: skip
+    parts = []
+    if lines:
+        head = f"Nets with fewer than {SEEDS} seeds, and the time that one took on the shared core:"
+        parts.append(head + "\n\n" + "\n".join(lines) + "\n")
+    if missing:
+        parts.append("Planned, and not trained for want of time:\n\n" + "\n".join(missing) + "\n")
+    return "\n".join(parts) or f"Nothing: every net on a pack has {SEEDS} seeds under every protocol.\n"
 
 
 NEEDS = {
