@@ -248,8 +248,8 @@ def _epochs(result: Mapping[str, Any]) -> int | None:
 
 FULL_SIZE = """No pack of bands holds what these systems learn from: samples at 22,050 or 44,100 Hz, zero crossings,
 several low-level features at once. VGG16 begins with the weights of ImageNet, which were not to be had, and takes
-minutes an epoch on the one core that was there: where the tables above have it, it learnt from scratch, for the few
-epochs that its row tells.
+minutes an epoch of a pack on the one core that was there: it learnt from scratch, for the few epochs that its rows
+tell.
 """
 HEARD = """
 Below they ran, at their real size, on what sound there was: 50 clips of GTZAN of about 15 s, dealt at random. That
