@@ -98,7 +98,10 @@ class Figures(Section):
 
 
 class Recipe(Section):
-    """A shipped model. `top_hz` cuts the bands above it off; `teacher` names a pack of vectors of the same tracks."""
+    """A shipped model. `top_hz` cuts the bands above it off; `teacher` names a pack of vectors of the same tracks.
+
+    A clip is heard in `crops` of `crop_frames`, spread over it; as long as those of training where that is left out.
+    """
 
     name: str
     title: str
@@ -109,6 +112,7 @@ class Recipe(Section):
     trunk: Trunk | None = None
     members: int = Field(1, ge=1)
     crops: int = Field(5, ge=1)
+    crop_frames: int | None = Field(None, ge=8)
     seeds: tuple[int, ...] = (0,)
     fit_on: tuple[str, ...] = ("train", "valid")
     net: Net = Net()
