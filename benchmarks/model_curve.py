@@ -38,13 +38,13 @@ def some(shop: make.Workshop, rows: np.ndarray, share: float) -> np.ndarray:
     return np.sort(np.array(kept))
 
 
-def fma(packs: Path, folder: Path, steps: int) -> list[dict]:
+def fma(packs: Path, folder: Path, steps: int, parts: list[float]) -> list[dict]:
     recipe = get("fma")
     training = recipe.training.model_copy(update={"steps": steps, "ema_decay": 0.998})
     shop = make._open(recipe.model_copy(update={"training": training}), packs, folder, say)
     learn, judge = make._rows(shop, ("train",)), make._rows(shop, ("valid",))
     found = []
-    for share in SHARES:
+    for share in parts:
         rows = some(shop, learn, share)
         shares = make._answers(shop, make._model(shop, rows, 0, f"fma-{share}"), judge)
         found.append({"share": share, "tracks": len(rows), **make._figure(shop, judge, shares)})
@@ -52,19 +52,19 @@ def fma(packs: Path, folder: Path, steps: int) -> list[dict]:
     return found
 
 
-def gtzan(packs: Path, folder: Path) -> list[dict]:
+def gtzan(packs: Path, folder: Path, parts: list[float]) -> list[dict]:
     shop = make._open(get("gtzan"), packs, folder, say)
     both = make._rows(shop, ("train", "valid"))
     split = make._artists_apart(shop.pack, both, 3)
     found = []
-    for share in SHARES:
+    for share in parts:
         judged, shares, sizes = [], [], []
         for number in range(1, 4):
-            parts = split.fold(number).rows(shop.pack)
-            rows = some(shop, parts["train"], share)
+            fold = split.fold(number).rows(shop.pack)
+            rows = some(shop, fold["train"], share)
             model = make._model(shop, rows, 0, f"gtzan-{share}-{number}")
-            judged.append(parts["test"])
-            shares.append(make._answers(shop, model, parts["test"]))
+            judged.append(fold["test"])
+            shares.append(make._answers(shop, model, fold["test"]))
             sizes.append(len(rows))
         figure = make._figure(shop, np.concatenate(judged), np.concatenate(shares))
         found.append({"share": share, "tracks": float(np.mean(sizes)), **figure})
@@ -82,15 +82,16 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--only", choices=("gtzan", "fma"))
     parser.add_argument("--steps", type=int, default=1200, help="of each net for fma; the shipped one has more")
+    parser.add_argument("--shares", type=float, nargs="+", default=list(SHARES))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.output.mkdir(parents=True, exist_ok=True)
     found = {}
     if options.only != "gtzan":
-        found["fma"] = fma(options.packs, options.output, options.steps)
+        found["fma"] = fma(options.packs, options.output, options.steps, options.shares)
     if options.only != "fma":
-        found["gtzan"] = gtzan(options.packs, options.output)
+        found["gtzan"] = gtzan(options.packs, options.output, options.shares)
     (options.output / f"curve-{options.only or 'both'}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
