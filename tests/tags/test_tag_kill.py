@@ -180,6 +180,30 @@ def test_killed_between_the_last_byte_and_the_time(undo, tmp_path, music):
     assert (sha(path), os.stat(path).st_mtime_ns) == (first, mtime)
 
 
+def test_killed_between_the_time_and_the_first_byte(tmp_path, music):
+    """Linux gives a file its new time when room is made for a write, and may then be stopped before any byte is in."""
+    from tonearm.tags import swap
+
+    path = music("wav")
+    os.link(path, tmp_path / "other")
+    first, mtime, plan = sha(path), os.stat(path).st_mtime_ns, tags.plan(predicted(path))
+
+    def work():
+        def timed(name, target, *_):
+            os.utime(target)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        swap._overwrite = timed
+        tags.apply(plan)
+
+    _, status = os.waitpid(in_a_child(work), 0)
+    assert os.WIFSIGNALED(status)
+    assert (sha(path) == first, os.stat(path).st_mtime_ns == mtime) == (True, False)
+    while tags.undo().journal is not None:
+        pass
+    assert (sha(path), os.stat(path).st_mtime_ns, leftovers(tmp_path)) == (first, mtime, [])
+
+
 def test_a_linked_file_that_another_program_rewrote_after_the_kill_is_not_overwritten(tmp_path, music, monkeypatch):
     """Half old and half new is ours to finish; anything else is somebody's work."""
     from tonearm.tags import swap
