@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -332,6 +333,14 @@ def test_silence_is_no_copy_of_silence(scan, opened, tmp_path):
 def found(mine, text="", **keywords):
     chosen = rows.model_of(mine)
     return export.Found(mine, text, chosen, **keywords)
+
+
+def test_cells_are_quoted_as_the_csv_module_does():
+    texts = ["a", None, "a,b", 'say "x"', "two\nlines", "", " x ", "é,🎶", "\udce9,", '"']
+    for some in (texts, ["a", "b;c"], [None, "x"]):
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerow(some)
+        assert ",".join(export._csv(some)) + "\n" == text.getvalue()
 
 
 def test_tables_hold_what_the_rows_say(mine, tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -73,28 +71,39 @@ def _several(genres: Sequence[str | None]) -> list[str]:
     return plain.replace("}, ", "; ").replace("}", "").split("\0")
 
 
+_TEXTS = ("path", "genre", "genres", "model", "version", "title", "artist", "album", "tagged", "error", "warnings")
+_LINE = ",".join(["%s"] * len(COLUMNS)) + "\n"
+
+
 def write_csv(found: Found, out: IO[bytes]) -> int:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    """Lines as the csv module writes them, in half its time: it looks at every letter of every cell."""
+    out.write((",".join(COLUMNS) + "\n").encode())
     count = 0
-    truths = COLUMNS.index("sure"), COLUMNS.index("missing")
     for table in found.tables():
-        columns = cells(table, found.model)
-        for place in truths:
-            columns[place] = ["true" if value else "false" for value in columns[place]]
-        writer.writerows(zip(*columns, strict=True))
+        columns = dict(zip(COLUMNS, cells(table, found.model), strict=True))
+        for name in _TEXTS:
+            columns[name] = _csv(columns[name])
+        for name in ("probability", "year", "seconds", "size"):
+            columns[name] = ["" if value is None else value for value in columns[name]]
+        for name in ("sure", "missing"):
+            columns[name] = ["true" if value else "false" for value in columns[name]]
+        text = "".join(map(_LINE.__mod__, zip(*columns.values(), strict=True)))
+        # Names that are not UTF-8 come out as the bytes they are, so that they lead to the file.
+        out.write(text.encode("utf-8", "surrogateescape"))
         count += len(table["id"])
-        _pour(text, out)
-    _pour(text, out)
     return count
 
 
-def _pour(text: io.StringIO, out: IO[bytes]) -> None:
-    # Names that are not UTF-8 come out as the bytes they are, so that they lead to the file.
-    out.write(text.getvalue().encode("utf-8", "surrogateescape"))
-    text.seek(0)
-    text.truncate()
+def _csv(texts: Sequence[str | None]) -> Sequence[str]:
+    """Cells with quotes where they need them, which is looked for in all of them together."""
+    plain = texts if None not in texts else [text or "" for text in texts]
+    together = "".join(plain)
+    if not any(sign in together for sign in ',"\n\r'):
+        return plain
+    return ['"' + text.replace('"', '""') + '"' if _SIGNS(text) else text for text in plain]
+
+
+_SIGNS = re.compile(r'[,"\n\r]').search
 
 
 def write_json(found: Found, out: IO[bytes]) -> int:
@@ -130,16 +139,27 @@ def write_parquet(found: Found, out: IO[bytes]) -> int:
              "year": pa.int16(), "size": pa.int64(), "id": pa.int64(), "path_bytes": pa.binary()}  # fmt: skip
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in (*COLUMNS, "path_bytes")])
     count = 0
-    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+    # What is another text in every row gains nothing from a dictionary, and costs one.
+    repeated = ["genre", "model", "version", "artist", "album", "tagged", "error", "warnings"]
+    with pq.ParquetWriter(out, schema, use_dictionary=repeated, write_statistics=False) as writer:
         for table in found.tables(size=20_000):
             columns = cells(table, found.model)
-            # Text has to be UTF-8 there; a name that is not stands in a column of its own as it is.
-            names = list(map(raw, columns[0]))
-            columns[0] = [name.decode("utf-8", "backslashreplace") for name in names]
+            texts, names = _names(columns[0])
+            columns[0] = texts
             arrays = [pa.array(values, field.type) for values, field in zip([*columns, names], schema, strict=True)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             count += len(names)
     return count
+
+
+def _names(paths: Sequence[str]) -> tuple[Sequence[str], Sequence[str | bytes]]:
+    """Paths as text, which has to be UTF-8 there, and as the bytes they are."""
+    try:
+        "".join(paths).encode()
+    except UnicodeEncodeError:
+        names = list(map(raw, paths))
+        return [name.decode("utf-8", "backslashreplace") for name in names], names
+    return paths, paths
 
 
 _SONG = ("path", "artist", "title", "seconds")
