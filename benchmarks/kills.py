@@ -3,6 +3,10 @@
     python benchmarks/kills.py                          # fifty kills of each, on files it makes itself
     python benchmarks/kills.py apply --kills 200 --data FOLDER --seed 3
 
+When a process is killed is drawn by how far it has come (bytes of its journal, rows of its library), not by the clock:
+so a machine that does other work too changes nothing, and every kill meets the work. The last bit, up to the time that
+one file takes, is drawn by the clock, so that each moment within a file has its turn.
+
 A collection of every format that can be written here; every fourth file has a second name (a hard link), every
 seventh is reached by a symbolic link. After each kill of `tonearm tag apply` or `undo`, each file must be what it was
 or what it was to become (one with several names is written in place, and may be between the two), and `tonearm tag
@@ -24,6 +28,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +82,23 @@ class Room:
             found[path.name] = (digest(path), status.st_mtime_ns, status.st_nlink)
         return found
 
-    def killed(self, arguments: list[Any], seconds: float) -> bool:
-        """Start, wait, kill; True where it was still at it."""
+    def killed(self, arguments: list[Any], far_enough: Callable[[], bool], seconds: float) -> bool:
+        """Start, wait until it has come so far and `seconds` longer, kill; True where it was still at it."""
         process = subprocess.Popen(
             self.call(*arguments), env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
-        try:
+        while process.poll() is None and not far_enough():
+            time.sleep(0.001)
+        with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
-        except subprocess.TimeoutExpired:
+        if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)  # its worker processes too
         return process.wait() == -signal.SIGKILL
+
+    def written(self) -> int:
+        """Bytes of all journals."""
+        return sum(path.stat().st_size for path in (self.folder / "data" / "journals").glob("*.journal"))
 
     def taken(self, arguments: list[Any]) -> float:
         begin = time.monotonic()
@@ -112,23 +125,27 @@ def at_work(room: Room, step: str) -> bool:
 
 def tagging(room: Room, step: str, kills: int, chance: random.Random) -> str:
     """Kill apply, or undo, so many times."""
-    first = room.state()
+    first, nothing = room.state(), room.written()
     whole = room.taken(["tag", "apply", room.plan])
-    second = room.state()
+    second, applied = room.state(), room.written()
     idle = room.taken(["tag", "history"])
     back = room.taken(["tag", "undo"])
+    undone = room.written()
     check(room, first, "an undo that nobody disturbed")
     if sum(first[name][0] != second[name][0] for name in first) != len(first):
         raise Lost("apply did not write every file")
-    longest = whole if step == "apply" else back
+    length = applied - nothing if step == "apply" else undone - applied
+    one = max(0.0, (whole if step == "apply" else back) - idle) / len(room.paths)
     met = torn = tries = 0
     while met < kills:
         tries += 1
         if tries > 4 * kills:
-            raise Lost("hardly any kill meets the work: too few files for this machine")
+            raise Lost("hardly any kill meets the work: too few files")
         if step == "undo":
             room.tonearm("tag", "apply", room.plan)
-        alive = room.killed(["tag", step, *([room.plan] if step == "apply" else [])], chance.uniform(idle / 2, longest))
+        target = room.written() + chance.randint(1, length)
+        arguments = ["tag", step, *([room.plan] if step == "apply" else [])]
+        alive = room.killed(arguments, lambda target=target: room.written() >= target, chance.uniform(0, one))
         for path in room.paths:
             now = digest(path)
             if now not in (first[path.name][0], second[path.name][0]):
@@ -146,7 +163,7 @@ def tagging(room: Room, step: str, kills: int, chance: random.Random) -> str:
 def check(room: Room, first: dict[str, tuple], when: str) -> None:
     now = room.state()
     if now != first:
-        names = [name for name in {*now, *first} if now.get(name) != first.get(name)]
+        names = [(name, first.get(name), now.get(name)) for name in {*now, *first} if now.get(name) != first.get(name)]
         raise Lost(f"after {when} these are not as they were: {names}")
     if left := list(room.folder.rglob(".tonearm-*")):
         raise Lost(f"after {when} this lies about: {left}")
@@ -155,17 +172,21 @@ def check(room: Room, first: dict[str, tuple], when: str) -> None:
 def scanning(room: Room, model: str, kills: int, chance: random.Random) -> str:
     """Kill scans, go on with them, until there were so many kills; each library is brought to its end."""
     calm = room.folder / "calm.sqlite"
-    whole = room.taken(["scan", room.music, "--library", calm, "--model", model])
+    one = room.taken(["scan", room.music, "--library", calm, "--model", model]) / len(room.paths)
     wanted = rows(calm)
     if len(wanted) != len(room.paths):
         raise Lost(f"a scan knows {len(wanted)} of {len(room.paths)} files")
+    total = predicted(calm)
     met, number = 0, 0
     while met < kills:
         number += 1
         path = room.folder / f"killed-{number}.sqlite"
         arguments = ["scan", room.music, "--library", path, "--model", model]
         known: set[Any] = set()
-        while room.killed(arguments, chance.uniform(0.1, whole)):
+        while True:
+            target = chance.randint(len(known), total)  # from the first moment on; with all of them it may end
+            if not room.killed(arguments, partial(come_to, path, target), chance.uniform(0, one)):
+                break
             met += 1
             show(f"scan: {met} of {kills} kills met the work")
             known_now = heard(path)
@@ -179,6 +200,17 @@ def scanning(room: Room, model: str, kills: int, chance: random.Random) -> str:
             differ = [row for row in now if row not in wanted] or [row for row in wanted if row not in now]
             raise Lost(f"a scan that was killed says something else than one that was not: {differ[:3]}")
     return f"scan: {met} kills, {number} libraries brought to their end; whole each time, nothing lost"
+
+
+def predicted(path: Path) -> int:
+    """How many sounds a library that somebody is writing to has predictions of."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        return connection.execute("SELECT count(*) FROM predictions").fetchone()[0]
+    return -1  # not there yet
+
+
+def come_to(path: Path, target: int) -> bool:
+    return predicted(path) >= target
 
 
 def heard(path: Path) -> set[Any]:
