@@ -141,7 +141,7 @@ def write_parquet(found: Found, out: IO[bytes]) -> int:
     count = 0
     # What is another text in every row gains nothing from a dictionary, and costs one.
     repeated = ["genre", "model", "version", "artist", "album", "tagged", "error", "warnings"]
-    with pq.ParquetWriter(out, schema, use_dictionary=repeated, write_statistics=False) as writer:
+    with pq.ParquetWriter(out, schema, compression="zstd", use_dictionary=repeated, write_statistics=False) as writer:
         for table in found.tables(size=20_000):
             columns = cells(table, found.model)
             texts, names = _names(columns[0])
