@@ -91,7 +91,6 @@ class Figures(Section):
     """What is measured. `choose_folds`: folds by artist over train and valid, for temperature and threshold."""
 
     choose_folds: int = Field(0, ge=0)
-    choose_repeats: int = Field(1, ge=1)
     artist_folds: int = Field(0, ge=0)
     test: bool = False
     wanted_accuracy: float = Field(0.8, gt=0, le=1)
