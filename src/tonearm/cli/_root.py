@@ -14,11 +14,16 @@ import typer
 from typer.core import TyperGroup
 
 from tonearm.cli import COMMANDS, GROUPS
+from tonearm.cli._parameters import spare_checks
 from tonearm.errors import TonearmError
 
 
 class LazyGroup(TyperGroup):
     """Lists the table of `tonearm.cli`, imports a command only to run it or to show its own help."""
+
+    def __init__(self, **keywords) -> None:
+        super().__init__(**keywords)
+        spare_checks(self)
 
     def list_commands(self, ctx) -> list[str]:
         return list(COMMANDS)
@@ -37,6 +42,7 @@ class LazyGroup(TyperGroup):
         command.epilog = command.epilog or f"Example: {entry.example}"
         for some in (command, *getattr(command, "commands", {}).values()):
             some.help = _reflowed(some.help)
+            spare_checks(some)
         return command
 
     def format_help(self, ctx, formatter) -> None:
