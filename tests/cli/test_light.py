@@ -89,3 +89,34 @@ def test_nothing_is_written_into_the_home_folder_without_being_asked(code, tmp_p
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_the_first_search_for_rubbish_waits_and_then_all_is_as_usual():
+    code = """
+import gc, weakref
+from tonearm.cli import main
+usual, hooks = gc.get_threshold(), list(gc.callbacks)
+def searches():
+    return sum(kind["collections"] for kind in gc.get_stats())
+before = searches()
+try:
+    main(["features", "list"])
+except SystemExit:
+    pass
+print("SEARCHES", searches() - before)
+class Ring: pass
+lost = []
+while gc.get_threshold() != usual:
+    ring = Ring()
+    ring.itself = ring
+    lost.append(weakref.ref(ring))
+print(len(lost), sum(ref() is not None for ref in lost), gc.callbacks == hooks)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "SEARCHES 0" in lines
+    made, kept, hooks = lines[-1].split()
+    assert int(made) < 100_000, "it waits too long"
+    assert int(kept) <= 2, "what is lost is not found any more"
+    assert hooks == "True"
