@@ -319,3 +319,18 @@ def test_not_finite_is_an_error(bad):
     assert audio.load(data, clip_seconds=1).seconds == 1
     with pytest.raises(audio.AudioError):
         list(audio.stream(data, block_seconds=0.5))
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"),
+                                                    ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III")])  # fmt: skip
+def test_excerpts_of_a_file_that_stays_open_are_those_of_one_opened_for_each(container, subtype):
+    rate = 48000 if subtype == "OPUS" else 44100
+    data = encode(music(8, rate), rate, container, subtype)
+    with audio.reading(data) as sound:
+        assert sound.info == audio.info(data)
+        for start, to_rate in ((2.0, None), (5.5, 22050), (0.0, None), (3.0, 22050), (6.9, None)):
+            asked = {"sample_rate": to_rate, "start_seconds": start, "clip_seconds": 1.0}
+            np.testing.assert_array_equal(sound.load(**asked).samples, audio.load(data, **asked).samples)
+        with pytest.raises(audio.AudioError, match="ends before"):
+            sound.load(start_seconds=9.0)
+        np.testing.assert_array_equal(sound.load(clip_seconds=1.0).samples, audio.load(data, clip_seconds=1.0).samples)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -80,15 +81,60 @@ def _second_opinion(reader: type, file: Opened, kind: Kind, refusal: AudioError)
         raise refusal from None
 
 
-def info(source: Source) -> AudioInfo:
-    """Container, codec, rate, channels and length, from the header as far as it says them."""
-    with _reader(source) as reader:
+class Sound:
+    """A file that is open: what it says of itself, and any number of excerpts without opening it again."""
+
+    def __init__(self, name: str, reader) -> None:
+        self._name, self._reader = name, reader
+
+    @cached_property
+    def info(self) -> AudioInfo:
+        """Container, codec, rate, channels and length, from the header as far as it says them."""
+        reader = self._reader
         frames = reader.frames
         if frames is None:
             frames = reader.guess if 0 < reader.guess < CREDIBLE_FRAMES else _count(reader)
         return AudioInfo(
             reader.container, reader.codec, reader.sample_rate, reader.channels, frames / reader.sample_rate
         )
+
+    def load(
+        self,
+        *,
+        sample_rate: int | None = None,
+        start_seconds: float = 0.0,
+        clip_seconds: float | None = None,
+        min_seconds: float = 0.0,
+    ) -> Waveform:
+        """An excerpt, as `audio.load` gives it; quickest in the order of the file."""
+        _check(sample_rate, start_seconds, clip_seconds)
+        reader = self._reader
+        rate = reader.sample_rate
+        to_rate = int(sample_rate or rate)
+        start = round(start_seconds * to_rate)
+        length = None if clip_seconds is None else round(clip_seconds * to_rate)
+        first, stop = _input_window(start, length, rate, to_rate)
+        reader.seek(first)
+        samples, at_end = _read(reader, None if stop is None else stop - first)
+        samples = resample(samples, rate, to_rate)
+        skip = start - first * to_rate // rate
+        samples = samples[skip : None if length is None else skip + length]
+        warnings = _warnings(reader, first + at_end) if at_end is not None else ()
+        _check_length(self._name, len(samples), to_rate, start_seconds, min_seconds)
+        return _waveform(self._name, samples, to_rate, warnings)
+
+
+@contextmanager
+def reading(source: Source) -> Iterator[Sound]:
+    """A file, opened once: `with reading(path) as sound: sound.info, sound.load(start_seconds=60, clip_seconds=30)`."""
+    with _reader(source) as reader:
+        yield Sound(name_of(source), reader)
+
+
+def info(source: Source) -> AudioInfo:
+    """Container, codec, rate, channels and length, from the header as far as it says them."""
+    with reading(source) as sound:
+        return sound.info
 
 
 def _count(reader) -> int:
@@ -112,21 +158,10 @@ def load(
     less than `min_seconds` is an error with the code too-short.
     """
     _check(sample_rate, start_seconds, clip_seconds)
-    name = name_of(source)
-    with _reader(source) as reader:
-        rate = reader.sample_rate
-        to_rate = int(sample_rate or rate)
-        start = round(start_seconds * to_rate)
-        length = None if clip_seconds is None else round(clip_seconds * to_rate)
-        first, stop = _input_window(start, length, rate, to_rate)
-        reader.seek(first)
-        samples, at_end = _read(reader, None if stop is None else stop - first)
-        samples = resample(samples, rate, to_rate)
-        skip = start - first * to_rate // rate
-        samples = samples[skip : None if length is None else skip + length]
-        warnings = _warnings(reader, first + at_end) if at_end is not None else ()
-    _check_length(name, len(samples), to_rate, start_seconds, min_seconds)
-    return _waveform(name, samples, to_rate, warnings)
+    with reading(source) as sound:
+        return sound.load(
+            sample_rate=sample_rate, start_seconds=start_seconds, clip_seconds=clip_seconds, min_seconds=min_seconds
+        )
 
 
 def stream(
