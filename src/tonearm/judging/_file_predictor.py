@@ -52,7 +52,7 @@ class FilePredictor:
 
     def on_waveforms(self, waveforms: Sequence[Waveform]) -> np.ndarray:
         # `predict` would answer for silence and noise that nothing is known; here the model itself is asked.
-        return np.stack([self.model.from_excerpts(self.model.features(waveform))[0] for waveform in waveforms])
+        return np.stack([self.model.ask(waveform)[0] for waveform in waveforms])
 
     def _encoder(self, pack: Pack) -> Any:
         """What makes of a block of the pack, as stored, what the graph wants; a pack of another feature is refused."""

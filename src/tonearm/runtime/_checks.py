@@ -41,15 +41,20 @@ GROUP = 16  # bins that are compared with each other
 
 def examine(excerpts: list[Waveform], seconds: float) -> tuple[list[Waveform], tuple[Problem, ...]]:
     """The excerpts with sound in them (all, if none has), and what speaks against a genre."""
-    sounding = [excerpt for excerpt in excerpts if level(excerpt.samples) > SILENCE]
+    loud = sounding(excerpts)
     found = []
-    if not sounding:
+    if not loud:
         found.append(Problem("silent", "there is nothing to hear in it"))
-    elif problem := _unmusical(sounding):
+    elif problem := _unmusical(loud):
         found.append(problem)
     if seconds < SHORT_SECONDS:
         found.append(Problem("short", f"{seconds:.1f} s are too little to be sure of a genre"))
-    return sounding or excerpts, tuple(found)
+    return loud or excerpts, tuple(found)
+
+
+def sounding(excerpts: list[Waveform]) -> list[Waveform]:
+    """Those with sound in them."""
+    return [excerpt for excerpt in excerpts if level(excerpt.samples) > SILENCE]
 
 
 def level(samples: np.ndarray) -> float:

@@ -54,6 +54,28 @@ def starts(seconds: float, plan: Plan) -> list[float]:
     return [min(max(0.0, start), room) for start in middles]
 
 
+def nearer_the_ends(source: Any, plan: Plan, seconds: float, sample_rate: int | None = None) -> list[Waveform]:
+    """Two excerpts more of a song that was heard already, in the middle of its first and of its last quarter.
+
+    None of a song that has no room for four, or where they cannot be read: there is an answer without them.
+    """
+    if seconds < 4 * plan.clip_seconds:
+        return []
+    begins = [seconds * place - plan.clip_seconds / 2 for place in (1 / 8, 7 / 8)]
+    waveform = as_waveform(source, sample_rate)
+    if waveform is not None:
+        return [_piece(waveform, plan, start) for start in begins]
+    try:
+        with audio.reading(_seekable(source)) as sound:
+            return [
+                sound.load(sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=plan.clip_seconds,
+                           min_seconds=plan.clip_seconds / SLACK)
+                for start in begins
+            ]  # fmt: skip
+    except AudioError:
+        return []
+
+
 def listen(source: Any, plan: Plan, sample_rate: int | None = None) -> Heard:
     """The excerpts of a path, bytes, an open binary file, a Waveform, or an array with its `sample_rate`."""
     waveform = as_waveform(source, sample_rate)
@@ -104,38 +126,43 @@ def _of_waveform(waveform: Waveform, plan: Plan) -> Heard:
     rate, found = waveform.sample_rate, []
     whole = waveform.seconds <= plan.whole_seconds * SLACK
     for start in starts(waveform.seconds, plan):
-        first = round(start * rate)
-        piece = waveform.samples if whole else waveform.samples[first : first + round(plan.clip_seconds * rate)]
-        found.append(Waveform(audio.resample(piece, rate, plan.sample_rate), plan.sample_rate))
+        if whole:
+            found.append(Waveform(audio.resample(waveform.samples, rate, plan.sample_rate), plan.sample_rate))
+        else:
+            found.append(_piece(waveform, plan, start))
     return Heard(found, waveform.seconds, rate, _problems(waveform.warnings))
 
 
+def _piece(waveform: Waveform, plan: Plan, start_seconds: float) -> Waveform:
+    rate = waveform.sample_rate
+    first = round(start_seconds * rate)
+    samples = waveform.samples[first : first + round(plan.clip_seconds * rate)]
+    return Waveform(audio.resample(samples, rate, plan.sample_rate), plan.sample_rate)
+
+
 def _of_file(source: Any, plan: Plan) -> Heard:
-    told = audio.info(source)
     found: list[Waveform] = []
     failed: AudioError | None = None
-    for start in starts(told.seconds, plan):
+    with audio.reading(source) as sound:  # once for all excerpts: to look at a header may take reading the whole file
+        told = sound.info
         length = plan.clip_seconds if told.seconds > plan.whole_seconds * SLACK else plan.whole_seconds * SLACK
-        try:
-            found.append(_read(source, plan, start, length))
-        except AudioError as error:
-            if error.code not in ("too-short", "empty"):
-                raise
-            failed = error  # the file ends before its header says so
+        for start in starts(told.seconds, plan):
+            try:
+                found.append(sound.load(sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=length))
+            except AudioError as error:
+                if error.code not in ("too-short", "empty"):
+                    raise
+                failed = error  # the file ends before its header says so
     warnings = {sentence for waveform in found for sentence in waveform.warnings}
     if failed is not None:
         warnings.add(f"truncated: {failed.reason}")
         if max((waveform.seconds for waveform in found), default=0.0) < plan.clip_seconds / 2:
-            found = [_read(source, plan, 0.0, plan.clip_seconds)]
+            found = [audio.load(source, sample_rate=plan.sample_rate, clip_seconds=plan.clip_seconds)]
     # Of what was cut short in the middle only the whole excerpts count, if there are any.
     longest = max(len(waveform.samples) for waveform in found)
     found = [waveform for waveform in found if len(waveform.samples) * SLACK >= longest]
     seconds = max(told.seconds, found[0].seconds) if failed is None else told.seconds
     return Heard(found, seconds, told.sample_rate, _problems(sorted(warnings)))
-
-
-def _read(source: Any, plan: Plan, start: float, seconds: float) -> Waveform:
-    return audio.load(source, sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=seconds)
 
 
 def _problems(sentences: Any) -> tuple[Problem, ...]:

@@ -36,6 +36,8 @@ class Model:
     on it is sure, `info` all that the file says about itself, `version` what tells it from others of its name.
     """
 
+    hears_again = True
+
     def __init__(self, path: str | os.PathLike, *, content: bytes | None = None) -> None:
         self.path = Path(path)
         content = read_bytes(self.path) if content is None else content  # a personal model has one inside its file
@@ -80,7 +82,7 @@ class Model:
         array = self.features_of(excerpts)
         if features_to is not None:
             features_to(array)
-        probabilities, embedding = self.from_excerpts(array)
+        probabilities, embedding = self._asked(source, sample_rate, heard.seconds, excerpts, array)
         if heard.sample_rate / 2 < LOW_RATE * self._top_hz:
             sentence = f"nothing above {heard.sample_rate // 2} Hz is in it, the model knows music to {self._top_hz} Hz"
             warnings = (*warnings, Problem("low-sample-rate", sentence))
@@ -101,6 +103,33 @@ class Model:
             warnings=(*warnings, *heard.warnings),
             _asked=(self, source, sample_rate),
         )
+
+    def ask(self, source: Any, *, sample_rate: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities and embedding as `predict` comes to them, of any sound: none is held back as no music."""
+        heard = _listen.listen(source, self.plan, sample_rate)
+        return self._asked(source, sample_rate, heard.seconds, heard.excerpts, self.features_of(heard.excerpts))
+
+    def _asked(
+        self, source: Any, sample_rate: int | None, seconds: float, excerpts: list[Waveform], array: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What `excerpts` and their features say, and more of the sound where its model file wants that.
+
+        A sound of one excerpt is heard a second time, begun a little later: where a feature looks at few of its
+        moments, others would say something else. A song is heard in two places more where its first two genres are
+        close. The embedding is always that of the excerpts, so that it can be compared.
+        """
+        listen = self.info["listen"]
+        probabilities, embedding = self.from_excerpts(array)
+        later = round(listen.get("again_seconds", 0.0) * self.plan.sample_rate)
+        if len(excerpts) == 1 and self.hears_again and 0 < 10 * later < len(excerpts[0].samples):
+            again = self.from_waveforms([Waveform(excerpts[0].samples[later:], self.plan.sample_rate)])[0]
+            probabilities = probabilities ** (1 - listen["again_share"]) * again ** listen["again_share"]
+            probabilities /= probabilities.sum()
+        elif len(excerpts) > 1 and _margin(probabilities) < listen.get("doubt", 0.0):
+            more = _listen.nearer_the_ends(source, self.plan, seconds, sample_rate)
+            if more := _checks.sounding(more):
+                probabilities = self.from_excerpts(np.concatenate([array, self.features_of(more)]))[0]
+        return probabilities, embedding
 
     def predict_many(
         self,
@@ -241,6 +270,12 @@ class Model:
         """Up to which frequency it listens: its description may say less than its feature holds."""
         told = self.info["listen"].get("top_hz") or getattr(self.feature, "fmax", None)
         return int(told or self.plan.sample_rate // 2)
+
+
+def _margin(probabilities: np.ndarray) -> float:
+    """How far the first genre is before the second."""
+    second, first = np.sort(probabilities)[-2:] if len(probabilities) > 1 else (0.0, 1.0)
+    return float(first - second)
 
 
 def crops(length: int, frames: int | None, overlap: float) -> np.ndarray:

@@ -35,6 +35,8 @@ Ear = Model | encoder.Encoder
 class Personal(Model):
     """A personal model; used as any other. Its embedding is that of the model below it, or its encoder's vector."""
 
+    hears_again = False  # its head learnt from embeddings of one hearing
+
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
         content = read_bytes(self.path)

@@ -1,0 +1,97 @@
+"""When a model hears more of a sound than its excerpts: in doubt, and again where its feature looks at little."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_model import write_tiny
+
+import tonearm
+from tonearm.audio import Waveform
+from tonearm.runtime import _listen
+
+RATE = 22050
+TWO = {"excerpts": 2, "clip_seconds": 6.0}
+
+
+def song(seconds: float) -> np.ndarray:
+    """Noise whose brightness changes along the song, so that each place says something else."""
+    draw = np.random.default_rng(3)
+    samples = draw.normal(0, 0.1, round(seconds * RATE))
+    slow = np.convolve(samples, np.ones(24) / 6, mode="same")
+    share = np.linspace(0, 1, len(samples)) ** 2
+    return (share * samples + (1 - share) * slow).astype(np.float32)
+
+
+@pytest.fixture
+def model(tmp_path):
+    def make(**listen):
+        return tonearm.load(write_tiny(tmp_path / f"{len(listen)}.onnx", listen={**TWO, **listen}, temperature=6.0))
+
+    return make
+
+
+def stretch(samples: np.ndarray, start_seconds: float) -> Waveform:
+    first = round(start_seconds * RATE)
+    return Waveform(samples[first : first + 6 * RATE], RATE)
+
+
+def test_a_song_in_doubt_is_heard_nearer_to_its_ends_too(model):
+    samples, places = song(48.0), (12, 36, 6, 42)
+    calm, doubting = model(), model(doubt=1.0)
+    pieces = [stretch(samples, place - 3) for place in places]
+    of_two, embedding = calm.from_waveforms(pieces[:2])
+    of_four = calm.from_waveforms(pieces)[0]
+    assert np.abs(of_two - of_four).max() > 1e-3
+    np.testing.assert_allclose(calm.ask(samples, sample_rate=RATE)[0], of_two, atol=1e-9)
+    asked = doubting.ask(samples, sample_rate=RATE)
+    np.testing.assert_allclose(asked[0], of_four, atol=1e-9)
+    np.testing.assert_allclose(asked[1], embedding, rtol=1e-6)  # what is compared does not depend on doubt
+
+
+def test_who_is_not_in_doubt_hears_no_more(model, monkeypatch):
+    samples = song(48.0)
+    first = np.sort(model().ask(samples, sample_rate=RATE)[0])
+    margin = first[-1] - first[-2]
+    monkeypatch.setattr(_listen, "nearer_the_ends", lambda *given: pytest.fail("it was sure enough"))
+    model(doubt=margin * 0.99).ask(samples, sample_rate=RATE)
+    with pytest.raises(pytest.fail.Exception):
+        model(doubt=margin * 1.01).ask(samples, sample_rate=RATE)
+
+
+def test_a_file_and_its_samples_are_heard_alike_and_predict_says_what_ask_says(model, tmp_path):
+    samples, doubting = song(48.0), model(doubt=1.0)
+    soundfile.write(tmp_path / "song.wav", samples, RATE, subtype="FLOAT")
+    of_array = doubting.ask(samples, sample_rate=RATE)[0]
+    for source in (tmp_path / "song.wav", (tmp_path / "song.wav").read_bytes()):
+        np.testing.assert_allclose(doubting.ask(source)[0], of_array, atol=1e-9)
+    music = 0.1 * np.sin(
+        2 * np.pi * 220 * 2 ** (np.arange(48 * RATE) // (RATE // 3) % 12 / 12) * np.arange(48 * RATE) / RATE
+    )
+    told = doubting.predict(music, sample_rate=RATE)
+    np.testing.assert_allclose(told.probabilities, doubting.ask(music, sample_rate=RATE)[0], atol=1e-12)
+
+
+def test_a_song_without_room_for_four_or_silent_at_its_ends_keeps_its_answer(model):
+    calm, doubting = model(), model(doubt=1.0)
+    short = song(20.0)
+    np.testing.assert_array_equal(doubting.ask(short, sample_rate=RATE)[0], calm.ask(short, sample_rate=RATE)[0])
+    quiet = song(48.0)
+    quiet[: 9 * RATE] = quiet[39 * RATE :] = 0
+    np.testing.assert_array_equal(doubting.ask(quiet, sample_rate=RATE)[0], calm.ask(quiet, sample_rate=RATE)[0])
+
+
+def test_one_excerpt_is_heard_again_a_little_later_with_its_share_of_the_say(model):
+    samples, share = song(6.0), 0.3
+    calm, again = model(), model(again_seconds=0.2, again_share=share)
+    own, embedding = calm.from_waveforms([Waveform(samples, RATE)])
+    later = calm.from_waveforms([Waveform(samples[round(0.2 * RATE) :], RATE)])[0]
+    expected = np.exp((1 - share) * np.log(own) + share * np.log(later))
+    asked = again.ask(samples, sample_rate=RATE)
+    np.testing.assert_allclose(asked[0], expected / expected.sum(), rtol=1e-9)
+    np.testing.assert_allclose(asked[1], embedding, rtol=1e-6)
+    # Of so little there is nothing to leave out, and of a song there are two excerpts anyway.
+    for seconds in (1.5, 48.0):
+        some = song(seconds)
+        np.testing.assert_array_equal(again.ask(some, sample_rate=RATE)[0], calm.ask(some, sample_rate=RATE)[0])
