@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import soundfile
 from library_helpers import RATE, tune
 
 from tonearm import library, tags
+from tonearm.cli.library import _no_pandas
 from tonearm.errors import TonearmError, UsageError
 from tonearm.library import copies, counts, export, language, prints, rows, sound, vectors
 
@@ -157,10 +159,16 @@ def test_json_by_hand_is_json(mine):
     found = list(rows.find(mine, "", chosen)) + list(rows.find(mine, "is:missing", chosen))
     assert len(found) == 1200
     lines = [line for words in ("", "is:missing") for table in rows.tables(mine, words, chosen)
-             for line in rows.json_lines(table, chosen)]  # fmt: skip
+             for line in rows.json_text(table, chosen).split("\n")]  # fmt: skip
     assert lines == [json.dumps(rows.to_dict(row, chosen)) for row in found]
     assert any(row.path == "/music/\udcff\n.flac" for row in found)
     assert {row["warnings"][0]["code"] for row in library.query(mine, "warning:silent")} == {"silent"}
+
+
+def test_paths_with_a_zero_byte_stay_apart():
+    names = [b"/music/a\0b", b"", b"/music/\xff"]
+    assert rows._texts(names) == ["/music/a\0b", "", "/music/\udcff"]
+    assert rows._texts(names[1:]) == ["", "/music/\udcff"]
 
 
 def test_rows_can_be_planned_for(music, scan, opened, tiny):
@@ -374,6 +382,14 @@ def test_parquet(mine, tmp_path):
     assert [row["path"] for row in read if row["id"] == 2] == ["/music/\\xff.flac"]
     assert [row["year"] for row in read] == [row["year"] for row in expected]
     assert [row["missing"] for row in read] == [False] * len(read)
+
+
+def test_pandas_is_left_out_only_while_writing(monkeypatch):
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
+    before = list(sys.meta_path)
+    with _no_pandas(), pytest.raises(ModuleNotFoundError, match="not needed here"):
+        importlib.import_module("pandas")
+    assert sys.meta_path == before
 
 
 def test_parquet_without_its_package(mine, tmp_path, monkeypatch):

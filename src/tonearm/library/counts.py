@@ -62,7 +62,7 @@ def stats(library: Library, *, model: str | None = None) -> dict[str, Any]:
 
 def _agreement(library: Library, model: rows.ModelRow) -> dict[str, int]:
     with translated(library.path):
-        language.prepare(library, model.genres)
+        language.make_spoken(library, model.genres)
     sql = f"SELECT ({language.AGREEMENT}) AS agreed FROM {rows.FROM} WHERE p.sure = 1 AND f.genres <> ''"
     counts = dict(
         library.read(f"SELECT agreed, count(*) FROM ({sql} AND f.missing_at IS NULL) GROUP BY agreed", (model.id,))

@@ -34,31 +34,34 @@ class Found(NamedTuple):
         return rows.tables(self.library, self.query, self.model, order=self.order, columns=columns, size=size)
 
 
-def cells(table: Table, model: ModelRow) -> list[Sequence[Any]]:
+CELL_COLUMNS = tuple(name for name in Row._fields if name != "error_message")
+
+
+def cells(table: Table, model: ModelRow) -> dict[str, Sequence[Any]]:
     """The columns of a table for other programs, in the order of COLUMNS; lists are joined by semicolons."""
     heard = [genres is not None for genres in table["genres"]]
-    warned = {text: " ".join(each["code"] for each in json.loads(text or "[]")) for text in set(table["warnings"])}
-    tagged = {text: text.replace("\n", "; ") for text in set(table["tagged"])}
-    return [
-        table["path"],
-        table["genre"],
-        [None if share is None else round(share, 4) for share in table["probability"]],
-        list(map(bool, table["sure"])),
-        _several(table["genres"]),
-        [model.name if each else None for each in heard],
-        [model.version if each else None for each in heard],
-        table["title"],
-        table["artist"],
-        table["album"],
-        table["year"],
-        list(map(tagged.get, table["tagged"])),
-        [None if seconds is None else round(seconds, 3) for seconds in table["seconds"]],
-        table["size"],
-        [missing_at is not None for missing_at in table["missing_at"]],
-        table["error_code"],
-        list(map(warned.get, table["warnings"])),
-        table["id"],
-    ]
+    return {
+        "path": table["path"],
+        "genre": table["genre"],
+        "probability": [None if share is None else round(share, 4) for share in table["probability"]],
+        "sure": list(map(bool, table["sure"])),
+        "genres": _several(table["genres"]),
+        "model": [model.name if each else None for each in heard],
+        "version": [model.version if each else None for each in heard],
+        "title": table["title"],
+        "artist": table["artist"],
+        "album": table["album"],
+        "year": table["year"],
+        "tagged": rows.each(table["tagged"], lambda text: text.replace("\n", "; ")),
+        "seconds": [None if seconds is None else round(seconds, 3) for seconds in table["seconds"]],
+        "size": table["size"],
+        "missing": [missing_at is not None for missing_at in table["missing_at"]],
+        "error": table["error_code"],
+        "warnings": rows.each(
+            table["warnings"], lambda text: " ".join(each["code"] for each in json.loads(text or "[]"))
+        ),
+        "id": table["id"],
+    }
 
 
 def _several(genres: Sequence[str | None]) -> list[str]:
@@ -67,27 +70,29 @@ def _several(genres: Sequence[str | None]) -> list[str]:
     if "\\" in together:
         listed = (json.loads(text or "[]") for text in genres)
         return ["; ".join(f"{genre['genre']} {genre['probability']}" for genre in each) for each in listed]
-    plain = together[1:-1].replace("]\0[", "\0").replace('{"genre": "', "").replace('", "probability": ', " ")
-    return plain.replace("}, ", "; ").replace("}", "").split("\0")
+    plain = together.replace('}, {"genre": "', "; ").replace('[{"genre": "', "").replace('", "probability": ', " ")
+    return plain.replace("}]", "").replace("[]", "").split("\0")
 
 
 _TEXTS = ("path", "genre", "genres", "model", "version", "title", "artist", "album", "tagged", "error", "warnings")
-_LINE = ",".join(["%s"] * len(COLUMNS)) + "\n"
+_FLAGS = {True: "true", False: "false"}
 
 
 def write_csv(found: Found, out: IO[bytes]) -> int:
-    """Lines as the csv module writes them, in half its time: it looks at every letter of every cell."""
+    """Lines as the csv module writes them, in a third of its time: it looks at every letter of every cell."""
     out.write((",".join(COLUMNS) + "\n").encode())
     count = 0
-    for table in found.tables():
-        columns = dict(zip(COLUMNS, cells(table, found.model), strict=True))
-        for name in _TEXTS:
-            columns[name] = _csv(columns[name])
-        for name in ("probability", "year", "seconds", "size"):
-            columns[name] = ["" if value is None else value for value in columns[name]]
-        for name in ("sure", "missing"):
-            columns[name] = ["true" if value else "false" for value in columns[name]]
-        text = "".join(map(_LINE.__mod__, zip(*columns.values(), strict=True)))
+    for table in found.tables(CELL_COLUMNS):
+        parts: list[Any] = []
+        for name, values in cells(table, found.model).items():
+            if name in _TEXTS:
+                values = _csv(values)
+            elif name in ("sure", "missing"):
+                values = map(_FLAGS.get, values)
+            else:
+                values = ["" if value is None else str(value) for value in values]
+            parts += [",", values]
+        text = rows.interleaved("", *parts[1:], "\n", [""] * len(table["id"]))
         # Names that are not UTF-8 come out as the bytes they are, so that they lead to the file.
         out.write(text.encode("utf-8", "surrogateescape"))
         count += len(table["id"])
@@ -110,10 +115,10 @@ def write_json(found: Found, out: IO[bytes]) -> int:
     """One array, an object per line."""
     count = 0
     out.write(b"[")
-    for table in found.tables():
-        lines = rows.json_lines(table, found.model)
-        out.write(("," if count else "").encode() + b"\n" + ",\n".join(lines).encode())
-        count += len(lines)
+    for table in found.tables(rows.JSON_COLUMNS):
+        out.write(b",\n" if count else b"\n")
+        out.write(rows.json_text(table, found.model, ",\n").encode())
+        count += len(table["id"])
     out.write(b"\n]\n")
     return count
 
@@ -121,11 +126,14 @@ def write_json(found: Found, out: IO[bytes]) -> int:
 def write_jsonl(found: Found, out: IO[bytes]) -> int:
     """An object per line: what `tonearm tag plan --from` reads."""
     count = 0
-    for table in found.tables():
-        lines = rows.json_lines(table, found.model)
-        out.write(("\n".join(lines) + "\n").encode())
-        count += len(lines)
+    for table in found.tables(rows.JSON_COLUMNS):
+        out.write(rows.json_text(table, found.model).encode() + b"\n")
+        count += len(table["id"])
     return count
+
+
+_KINDS = {"probability": "float", "seconds": "double", "sure": "bool", "missing": "bool", "year": "int16",
+          "size": "int64", "id": "int64", "path_bytes": "binary"}  # fmt: skip
 
 
 def write_parquet(found: Found, out: IO[bytes]) -> int:
@@ -135,20 +143,22 @@ def write_parquet(found: Found, out: IO[bytes]) -> int:
     except ImportError:
         hint = 'pip install "tonearm[library]"'
         raise TonearmError("Parquet is written by pyarrow, which is missing", hint=hint, code="needs-extra") from None
-    kinds = {"probability": pa.float32(), "seconds": pa.float64(), "sure": pa.bool_(), "missing": pa.bool_(),
-             "year": pa.int16(), "size": pa.int64(), "id": pa.int64(), "path_bytes": pa.binary()}  # fmt: skip
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in (*COLUMNS, "path_bytes")])
-    count = 0
+    schema = pa.schema([(name, _KINDS.get(name, "string")) for name in (*COLUMNS, "path_bytes")])
+    count, group = 0, []
     # What is another text in every row gains nothing from a dictionary, and costs one.
     repeated = ["genre", "model", "version", "artist", "album", "tagged", "error", "warnings"]
     with pq.ParquetWriter(out, schema, compression="zstd", use_dictionary=repeated, write_statistics=False) as writer:
-        for table in found.tables(size=20_000):
+        for table in found.tables(CELL_COLUMNS, size=1000):
             columns = cells(table, found.model)
-            texts, names = _names(columns[0])
-            columns[0] = texts
-            arrays = [pa.array(values, field.type) for values, field in zip([*columns, names], schema, strict=True)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-            count += len(names)
+            columns["path"], columns["path_bytes"] = _names(columns["path"])
+            arrays = [pa.array(columns[field.name], field.type) for field in schema]
+            group.append(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            count += len(table["id"])
+            if len(group) == 20:
+                writer.write_table(pa.Table.from_batches(group))
+                group = []
+        if group:
+            writer.write_table(pa.Table.from_batches(group))
     return count
 
 

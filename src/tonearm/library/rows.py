@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
@@ -135,8 +135,14 @@ def tables(
 def _table(columns: Sequence[str], batch: list[tuple]) -> Table:
     table: Table = dict(zip(columns, zip(*batch, strict=True), strict=True))
     if "path" in table:
-        table["path"] = list(map(as_text, table["path"]))
+        table["path"] = _texts(table["path"])
     return table
+
+
+def _texts(names: Sequence[bytes]) -> list[str]:
+    """Paths as text: all in one, since no path holds a zero byte (a library that somebody else wrote to may)."""
+    texts = as_text(b"\0".join(names)).split("\0")
+    return texts if len(texts) == len(names) else list(map(as_text, names))
 
 
 def rows_of(table: Table) -> Iterator[Row]:
@@ -166,7 +172,7 @@ def _where(library: Library, text: str | Iterable[str], model: ModelRow) -> tupl
     """Condition on FROM for a query, and the values of both."""
     terms = language.parse(text)
     with translated(library.path):
-        language.prepare(library, model.genres)
+        language.prepare(library, terms, model.genres)
     where, values = language.condition(library, terms, model.genres)
     return where, [model.id, *values]  # the model stands in FROM, in front of the condition
 
@@ -210,31 +216,59 @@ def to_dict(row: Row, model: ModelRow) -> dict[str, Any]:
     }
 
 
-def json_lines(table: Table, model: ModelRow) -> list[str]:
+# What `json_text` reads of a table.
+JSON_COLUMNS = tuple(name for name in Row._fields if name not in ("genre", "probability"))
+
+
+def json_text(table: Table, model: ModelRow, between: str = "\n") -> str:
     """`json.dumps(to_dict(row))` of each row, ten times as fast: what is stored as JSON is not taken apart for it.
 
     ASCII only: names that are not UTF-8 come through as escapes and can be read back to the same bytes.
     """
     said = f'"model": {_quoted(model.name)}, "version": {_quoted(model.version)}'
-    unsaid = '"model": null, "version": null'
+    unsaid = ', "model": null, "version": null, "sure": false, "genres": '
+    sure, unsure = (f', {said}, "sure": {word}, "genres": ' for word in ("true", "false"))
     tagged = {text: ", ".join(map(_quoted, text.split("\n"))) if text else "" for text in set(table["tagged"])}
-    path, title, artist, album = (list(map(_quoted, table[name])) for name in ("path", "title", "artist", "album"))
-    errors = [
+    text = interleaved(
+        '{"id": ', map(str, table["id"]),
+        ', "path": ', map(encode_basestring_ascii, table["path"]),
+        "", [unsaid if genres is None else sure if yes else unsure
+             for genres, yes in zip(table["genres"], table["sure"], strict=True)],
+        "", [genres or "[]" for genres in table["genres"]],
+        ', "seconds": ', ["null" if seconds is None else repr(round(seconds, 3)) for seconds in table["seconds"]],
+        ', "error": ', _errors(table),
+        ', "warnings": ', [warnings or "[]" for warnings in table["warnings"]],
+        ', "title": ', map(_quoted, table["title"]),
+        ', "artist": ', each(table["artist"], _quoted),
+        ', "album": ', each(table["album"], _quoted),
+        ', "year": ', ["null" if year is None else str(year) for year in table["year"]],
+        ', "tagged": [', map(tagged.get, table["tagged"]),
+        '], "size": ', ["null" if size is None else str(size) for size in table["size"]],
+        "", [', "missing": false}' if at is None else ', "missing": true}' for at in table["missing_at"]],
+        between, [""] * len(table["id"]),
+    )  # fmt: skip
+    return text.removesuffix(between)
+
+
+def _errors(table: Table) -> list[str]:
+    return [
         "null" if code is None else f'{{"code": {_quoted(code)}, "message": {_quoted(message)}}}'
         for code, message in zip(table["error_code"], table["error_message"], strict=True)
     ]
-    rows = zip(table["id"], path, table["sure"], table["genres"], table["seconds"], errors, table["warnings"],
-               title, artist, album, table["year"], table["tagged"], table["size"], table["missing_at"],
-               strict=True)  # fmt: skip
-    return [
-        f'{{"id": {id_}, "path": {path}, {unsaid if genres is None else said}, '
-        f'"sure": {"true" if sure else "false"}, "genres": {genres or "[]"}, '
-        f'"seconds": {"null" if seconds is None else round(seconds, 3)}, "error": {error}, '
-        f'"warnings": {warnings or "[]"}, "title": {title}, "artist": {artist}, "album": {album}, '
-        f'"year": {"null" if year is None else year}, "tagged": [{tagged[tags]}], '
-        f'"size": {"null" if size is None else size}, "missing": {"false" if missing is None else "true"}}}'
-        for id_, path, sure, genres, seconds, error, warnings, title, artist, album, year, tags, size, missing in rows
-    ]
+
+
+def interleaved(*parts: str | Iterable[str]) -> str:
+    """Rows of text from a word, a column, a word, a column …: a fifth of the time of formatting row by row."""
+    columns = list(map(list, parts[1::2]))
+    pieces = [piece for word in parts[::2] for piece in (word, "")] * len(columns[0])
+    for place, column in enumerate(columns):
+        pieces[2 * place + 1 :: len(parts)] = column
+    return "".join(pieces)
+
+
+def each(values: Sequence[Any], function: Callable[[Any], Any]) -> list[Any]:
+    """A function of values of which many are equal, as in what is sorted by them."""
+    return list(map({value: function(value) for value in set(values)}.get, values))
 
 
 def _quoted(text: str | None) -> str:
