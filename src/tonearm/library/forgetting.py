@@ -18,7 +18,9 @@ def forget(library: Library, query: str | Iterable[str], *, model: str | None = 
     """Take the files that a query finds out of the library, and what is known of sounds that none has any more."""
     if not language.parse(query):
         raise UsageError("what should be forgotten?", hint="tonearm library forget is:missing")
-    ids = [row.id for row in rows.find(library, query, rows.model_of(library, model))]
+    # Rows and keys of fingerprints lie all over the file: each page should be written once, and not be read again.
+    library.connection.execute("PRAGMA cache_size = -65536")
+    ids = sorted(row.id for row in rows.find(library, query, rows.model_of(library, model)))
     for some in batches(ids, TOGETHER):
         library.write_many("DELETE FROM files WHERE id = ?", [(id_,) for id_ in some])
     _sweep(library)
@@ -38,8 +40,6 @@ def _sweep(library: Library) -> None:
     orphans = library.read(
         "SELECT id FROM contents WHERE id NOT IN (SELECT content_id FROM files WHERE content_id IS NOT NULL)"
     )
-    # The keys of a fingerprint lie all over their table: each page should be written once, and not be read again.
-    library.connection.execute("PRAGMA cache_size = -65536")
     for some in batches(orphans, TOGETHER):
         library.write_many("DELETE FROM contents WHERE id = ?", some)
     for (root,) in library.read("SELECT path FROM roots"):
