@@ -1,13 +1,11 @@
-"""The library at size: 100,000 files listed and compared, 100,000 rows asked for everything, fifty kills.
+"""The library at size: 100,000 files listed and compared, 100,000 rows asked for everything.
 
     python benchmarks/library.py commands [--rows 100000] [--dimensions 512] [--json]
     python benchmarks/library.py listing [--files 100000] [--json]
-    python benchmarks/library.py kills [--kills 50] [--model MODEL] [--json]
 
 `commands` times each command of `tonearm library` as a process, start-up included, on generated rows. `listing` makes
-so many files and times scans in which nothing has changed. `kills` sends SIGKILL at
-random moments of scans of generated songs; after each the database must be whole and hold all that it held before, and
-a last scan must finish. Everything lies in a temporary folder: TMPDIR says where. Some minutes, 1 GB.
+so many files and times scans in which nothing has changed. (Scans that are killed: benchmarks/kills.py.) Everything
+lies in a temporary folder: TMPDIR says where. Some minutes, 1 GB.
 """
 
 from __future__ import annotations
@@ -17,13 +15,10 @@ import hashlib
 import json
 import os
 import random
-import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -189,105 +184,22 @@ def time_listing(folder: Path, files: int) -> dict[str, object]:
     return result
 
 
-def songs(folder: Path, count: int) -> None:
-    import soundfile
-
-    rng = np.random.default_rng(1)
-    folder.mkdir()
-    for number in range(count):
-        times = np.arange(22050 * 12) / 22050
-        tone = sum(np.sin(2 * np.pi * hertz * times) for hertz in rng.uniform(100, 3000, 6))
-        steps = np.repeat(rng.random(50), len(times) // 50)
-        suffix = ("flac", "mp3", "ogg")[number % 3]
-        soundfile.write(
-            folder / f"{number:03d}.{suffix}", 0.1 * tone * steps + 0.01 * rng.normal(size=len(times)), 22050
-        )
-
-
-KEPT = {
-    "contents": "SELECT hash FROM contents",
-    "files": "SELECT f.path, c.hash FROM files f JOIN contents c ON c.id = f.content_id",
-    "predictions": "SELECT c.hash, p.model_id, p.genres FROM predictions p JOIN contents c ON c.id = p.content_id",
-    "vectors": "SELECT c.hash, v.model_id, v.kind, v.vector FROM vectors v JOIN contents c ON c.id = v.content_id",
-    "sketches": "SELECT c.hash, s.sketch FROM sketches s JOIN contents c ON c.id = s.content_id",
-}
-
-
-def held(path: Path) -> dict[str, set[tuple]]:
-    """What a library holds, by what it is about and not by numbers; a file without tables holds nothing."""
-    connection = sqlite3.connect(path)
-    connection.text_factory = bytes
-    try:
-        whole = connection.execute("PRAGMA integrity_check").fetchall()
-        assert whole == [(b"ok",)], whole
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-            return {name: set() for name in KEPT}
-        return {name: set(connection.execute(sql)) for name, sql in KEPT.items()}
-    finally:
-        connection.close()
-
-
-def kill_scans(folder: Path, kills: int, model: str | None, count: int = 60, seed: int = 3) -> dict[str, object]:
-    """Scans killed with all their workers, at moments drawn over the length of a whole one."""
-    music, path = folder / "music", folder / "library.sqlite"
-    songs(music, count)
-    call = [sys.executable, "-m", "tonearm", "scan", str(music), "--workers", "2", "--json"]
-    call += ["--model", model] if model else ["--no-predict"]
-    began = time.monotonic()
-    subprocess.run([*call, "--library", str(path)], check=True, capture_output=True)
-    whole, complete = time.monotonic() - began, held(path)
-    remove(path)
-    chance, met, before = random.Random(seed), 0, held(path)
-    lives, finished = 1, 0
-    for _ in range(kills):
-        process = subprocess.Popen(
-            [*call, "--library", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(chance.uniform(0.1, 1.1) * whole)
-        met += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        after = held(path)
-        for name, rows in before.items():
-            assert rows <= after[name], f"{name}: something is lost"
-        before = after
-        if after == complete:
-            # Done: the next one starts from nothing, so that every kill has something to meet.
-            remove(path)
-            before, finished, lives = held(path), finished + 1, lives + 1
-    subprocess.run([*call, "--library", str(path)], check=True, capture_output=True)
-    assert held(path) == complete, "the last scan did not finish the work"
-    return {"kills": kills, "met_at_work": met, "scan_seconds": whole, "libraries": lives, "finished_between": finished,
-            "songs": count, "predicted": len(complete["predictions"])}  # fmt: skip
-
-
-def remove(path: Path) -> None:
-    for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm"), Path(f"{path}-scans")):
-        name.unlink(missing_ok=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("commands", "listing", "kills"))
+    parser.add_argument("what", choices=("commands", "listing"))
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument(
         "--keep", type=Path, help="With `commands`: make the library here, or use the one that is here."
     )
     parser.add_argument("--dimensions", type=int, default=512)
     parser.add_argument("--files", type=int, default=100_000)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--model", help="Also predict while being killed.")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if arguments.what == "commands":
             result = time_commands(arguments.keep or Path(folder), arguments.rows, arguments.dimensions)
-        elif arguments.what == "listing":
-            result = time_listing(Path(folder), arguments.files)
         else:
-            result = kill_scans(Path(folder), arguments.kills, arguments.model)
+            result = time_listing(Path(folder), arguments.files)
     if arguments.json:
         print(json.dumps(result))
     elif arguments.what != "commands":
