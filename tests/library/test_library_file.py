@@ -34,7 +34,7 @@ def in_a_child(work) -> int:
 
 
 def test_kills_lose_nothing(music, place, scan, benchmark):
-    """Twelve here; `benchmarks/library.py kills` sends fifty to whole commands with their workers."""
+    """Twelve here; `benchmarks/kills.py scan` sends fifty to whole commands with their workers."""
     for number in range(8):
         (music / f"more{number}.wav").write_bytes((music / "song3.wav").read_bytes()[: -4 * number - 4])
     began = time.monotonic()
