@@ -8,9 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from tonearm.tags.planning import Plan
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +27,45 @@ Journals = Annotated[
     Path | None,
     typer.Option("--journal", help="Folder of the journals, if not in tonearm's own data.", metavar="FOLDER"),
 ]
+Planned = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE|FOLDER|QUERY",
+        help="Files and folders to listen to; or what to find in the library, such as genre:folk is:untagged.",
+    ),
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Where the plan goes.", metavar="PLAN")]
+Model = Annotated[
+    str | None, typer.Option(help="Name or file of the model; `tonearm models` lists them.", show_default="fma")
+]
+Policy = Annotated[
+    str, typer.Option(help="fill: files without a genre; add: to what is there; replace: it; keep: write nothing.")
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(metavar="P", help="Least probability of a genre, 0 to 1.", show_default="the model's own"),
+]
+Most = Annotated[int, typer.Option("--max", help="At most so many genres in a file.")]
+Names = Annotated[
+    Path | None,
+    typer.Option("--map", help="YAML from predicted genres to your own names, one or several; null drops one."),
+]
+Unsure = Annotated[bool, typer.Option("--unsure", help="Also use predictions that call themselves not sure.")]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        "--from", help="Predictions that are there: JSON Lines of `tonearm predict --json`, a CSV, or - for stdin."
+    ),
+]
+FromLibrary = Annotated[
+    Path | None,
+    typer.Option(
+        help="Take predictions from this library of `tonearm scan`, listen to nothing.",
+        metavar="FILE",
+        show_default="tonearm's own, for a query",
+    ),
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes that listen; a core each unless given.")]
 # A file that takes longer to be heard than this hangs; its worker is replaced.
 TIMEOUT_SECONDS = 300.0
 ROWS = 500  # of a table for people; the plan's file has them all
@@ -35,52 +77,20 @@ ROWS = 500  # of a table for people; the plan's file has them all
     "tonearm predict ~/Music --json | tonearm tag plan --from - -o plan.json",
 )
 def plan(
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="FILE|FOLDER|QUERY",
-            help="Files and folders to listen to; or what to find in the library, such as genre:folk is:untagged.",
-        ),
-    ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the plan goes.", metavar="PLAN")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Name or file of the model; `tonearm models` lists them.", show_default="fma")
-    ] = None,
-    policy: Annotated[
-        str,
-        typer.Option(help="fill: files without a genre; add: to what is there; replace: it; keep: write nothing."),
-    ] = "fill",
-    threshold: Annotated[
-        float | None,
-        typer.Option(metavar="P", help="Least probability of a genre, 0 to 1.", show_default="the model's own"),
-    ] = None,
-    most: Annotated[int, typer.Option("--max", help="At most so many genres in a file.")] = 3,
-    names: Annotated[
-        Path | None,
-        typer.Option("--map", help="YAML from predicted genres to your own names, one or several; null drops one."),
-    ] = None,
-    unsure: Annotated[
-        bool, typer.Option("--unsure", help="Also use predictions that call themselves not sure.")
-    ] = False,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="Predictions that are there: JSON Lines of `tonearm predict --json`, a CSV, or - for stdin."
-        ),
-    ] = None,
-    library: Annotated[
-        Path | None,
-        typer.Option(
-            help="Take predictions from this library of `tonearm scan`, listen to nothing.",
-            metavar="FILE",
-            show_default="tonearm's own, for a query",
-        ),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that listen; a core each unless given.")] = None,
+    files: Planned = None,
+    output: Output = None,
+    model: Model = None,
+    policy: Policy = "fill",
+    threshold: Threshold = None,
+    most: Most = 3,
+    names: Names = None,
+    unsure: Unsure = False,
+    source: Source = None,
+    library: FromLibrary = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what would change, file by file, and keep it as a plan. No music file is touched."""
-    from tonearm import tags
     from tonearm.errors import UsageError
     from tonearm.tags.from_library import is_query
 
@@ -98,10 +108,15 @@ def plan(
         if library is not None or asks:
             made = _from_library(library, files or [], asks, model, settings, progress)
         elif source is not None:
-            made = tags.plan(source, files or None, progress=progress, **settings)
+            made = _from_predictions(source, files, settings, progress)
         else:
             made = _heard(files, model, workers, settings, progress)
     made.save(output)
+    _show_plan(made, output, as_json)
+    raise typer.Exit(1 if made.skipped else 0)
+
+
+def _show_plan(made: Plan, output: Path, as_json: bool) -> None:
     for warning in made.warnings:
         print(f"tonearm: {warning}", file=sys.stderr)
     if as_json:
@@ -111,17 +126,22 @@ def plan(
             unchanged=[{key: item[key] for key in ("path", "before", "reason")} for item in made.unchanged],
             warnings=made.warnings,
         )  # fmt: skip
-    else:
-        _show_changes(made.entries)
-        _show_skipped(made.skipped)
-        reasons = [item["reason"] for item in made.unchanged]
-        why = ", ".join(f"{reasons.count(reason)} {reason}" for reason in sorted(set(reasons)))
-        rest = f"; {len(reasons)} stay as they are ({why})" if reasons else ""
-        print(f"{_files(len(made.entries))} would change{rest}. Plan: {output}", file=sys.stderr)
-    raise typer.Exit(1 if made.skipped else 0)
+        return
+    _show_changes(made.entries)
+    _show_skipped(made.skipped)
+    reasons = [item["reason"] for item in made.unchanged]
+    why = ", ".join(f"{reasons.count(reason)} {reason}" for reason in sorted(set(reasons)))
+    rest = f"; {len(reasons)} stay as they are ({why})" if reasons else ""
+    print(f"{_files(len(made.entries))} would change{rest}. Plan: {output}", file=sys.stderr)
 
 
-def _heard(files: list[str] | None, model: str | None, workers: int | None, settings: dict, progress: Any) -> Any:
+def _from_predictions(source: str, files: list[str] | None, settings: dict, progress: Any) -> Plan:
+    from tonearm import tags
+
+    return tags.plan(source, files or None, progress=progress, **settings)
+
+
+def _heard(files: list[str] | None, model: str | None, workers: int | None, settings: dict, progress: Any) -> Plan:
     from tonearm import tags
     from tonearm.engines.local import default_workers
 
@@ -133,7 +153,7 @@ def _heard(files: list[str] | None, model: str | None, workers: int | None, sett
 
 def _from_library(
     path: Path | None, words: list[str], asks: bool, model: str | None, settings: dict, progress: Any
-) -> Any:
+) -> Plan:
     """A plan from what a library knows: of a query's files, of the files named, or of all."""
     from tonearm import library, tags
     from tonearm.tags import from_library
