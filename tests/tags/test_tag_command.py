@@ -13,6 +13,7 @@ from tag_files import predicted, sha
 from tonearm import tags
 from tonearm.cli import COMMANDS, Entry
 from tonearm.cli._root import run
+from tonearm.tags.journal import Journal, JournalError
 
 
 @pytest.fixture
@@ -173,3 +174,26 @@ def test_each_command_has_an_example(command, tonearm):
     code, out, _ = tonearm("tag", command, "--help")
     assert code == 0
     assert f"tonearm tag {command}" in out
+
+
+def test_a_journal_that_cannot_be_written_is_told_once(tonearm, tmp_path, music, monkeypatch):
+    paths = [music("mp3", f"{n}.mp3") for n in range(4)]
+    first, journals = [sha(path) for path in paths], tmp_path / "journals"
+    tonearm("tag", "plan", "--from", put(tmp_path / "p.jsonl", predicted(*paths)), "-o", tmp_path / "plan.json")
+    real, count = Journal.write, []
+
+    def full(journal, **record):
+        count.append(record)
+        if len(count) > 4:  # the head, and the three lines of the first file
+            raise JournalError("x.journal: the journal cannot be written (No space left on device)")
+        return real(journal, **record)
+
+    monkeypatch.setattr(Journal, "write", full)
+    code, _, err = tonearm("tag", "apply", tmp_path / "plan.json", "--journal", journals)
+    monkeypatch.undo()
+    assert (code, err.count("[journal]")) == (1, 1)
+    assert "so are 2 more, for the same reason; make room" in err
+    assert "1 file written, 3 skipped" in err
+    assert [sha(path) for path in paths][1:] == first[1:]
+    assert tonearm("tag", "undo", "--journal", journals)[0] == 0
+    assert [sha(path) for path in paths] == first

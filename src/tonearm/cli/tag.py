@@ -327,8 +327,13 @@ def _show_skipped(skipped: list[dict[str, str]]) -> None:
     from tonearm.cli._sounds import tell_what_to_install
     from tonearm.tags.errors import shown
 
-    for item in skipped:
+    # Without its journal nothing is touched: that is one reason for all files, and is said once.
+    unwritten = [item for item in skipped if item["code"] == "journal"]
+    for item in [each for each in skipped if each["code"] != "journal"] + unwritten[:1]:
         print(f"skipped {shown(item['path'])}: {shown(item['message'])} [{item['code']}]", file=sys.stderr)
+    if unwritten:
+        more = f"so are {len(unwritten) - 1} more, for the same reason; " if len(unwritten) > 1 else ""
+        print(f"  {more}make room where the journal lies and run the command again", file=sys.stderr)
     tell_what_to_install(item["code"] for item in skipped)
 
 

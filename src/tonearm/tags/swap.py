@@ -95,12 +95,7 @@ def replace(
         how = "in-place" if in_place else "rename"
         places = {"path": path, "target": target, "temp": temp}
         journal.write(sync=True, step="ready", how=how, set_times=times, **places, **about, **kept)
-        now = os.stat(target)
-        if (now.st_ino, now.st_dev, *fingerprint(now).values()) != (
-            status.st_ino,
-            status.st_dev,
-            *fingerprint(status).values(),
-        ):
+        if _identity(os.stat(target)) != _identity(status):
             raise TagError(path, "changed", "it changed while it was worked on")
         if in_place:
             _overwrite(path, target, temp, patch.unpack(kept["patches"]), times)
@@ -123,6 +118,10 @@ def replace(
         remove(temp)
     with contextlib.suppress(JournalError):  # it is done all the same; the next file will meet the full disk
         journal.write(step="done", **about)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_ino, status.st_dev, *fingerprint(status).values()
 
 
 def _give_up(journal: Journal, about: dict[str, Any], temp: str, target: str, kept: dict[str, Any]) -> None:
