@@ -3,8 +3,8 @@
     python benchmarks/models.py --packs PACKS --audio AUDIO
 
 PACKS holds the packs that the models learnt from; AUDIO holds `gtzan/<genre>/<id>.*` and `fma/<id>.*`, clips that are
-in the packs too. Long songs for the timing are made by the script (four minutes, MP3 at 192 kbit/s). How answers stand
-up to changes of the sound is another command: `tonearm robustness MODEL --data AUDIO/gtzan`.
+in the packs too, and whole `songs`. Long songs for the timing are made by the script (four minutes, MP3 at 192 kbit/s).
+How answers stand up to changes of the sound is another command: `tonearm robustness MODEL --data AUDIO/gtzan`.
 """
 
 from __future__ import annotations
@@ -156,6 +156,30 @@ def steady(name: str, folder: Path) -> dict:
             for change, kept in same.items() if kept for found in [rate_interval(np.array(kept))]}  # fmt: skip
 
 
+def later(name: str, folder: Path) -> dict:
+    """Windows of 30 s, every 8 s, of whole songs and of clips of the web, the kind of music that `fma` knows.
+
+    How often the first genre is the same half a second later, as the model answers and from one hearing alone; and how
+    often both answer the same, which is how often audio and pack agree.
+    """
+    model, same, once, both = tonearm.load(name), [], [], []
+    rate = model.plan.sample_rate
+    size, step = 30 * rate, 8 * rate
+    paths = [path for room in ("songs", "fma") for path in sorted((folder / room).iterdir())
+             if path.suffix.lower() in audio.SUFFIXES]  # fmt: skip
+    for path in paths:
+        samples = audio.load(path, sample_rate=rate).samples
+        for start in range(0, max(1, len(samples) - size), step):
+            heard = [samples[start : start + size], samples[start + rate // 2 : start + size]]
+            answers = [model.ask(sound, sample_rate=rate)[0].argmax() for sound in heard]
+            alone = [model.from_features(model.features(sound, sample_rate=rate))[0][0].argmax() for sound in heard]
+            same.append(bool(answers[0] == answers[1]))
+            once.append(bool(alone[0] == alone[1]))
+            both.append(bool(answers[0] == alone[0]))
+    return {"windows": len(same), "files": len(paths), "same_half_a_second_later": float(np.mean(same)),
+            "of_one_hearing": float(np.mean(once)), "same_as_one_hearing": float(np.mean(both))}  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packs", type=Path, required=True)
@@ -173,6 +197,7 @@ def main() -> None:
                 "first_answer": first_answer(name, songs[0], arguments.rounds),
                 "no_music": no_music(name),
                 "steady": steady(name, arguments.audio),
+                "later": later(name, arguments.audio),
             }
     print(json.dumps(told, indent=1))
 

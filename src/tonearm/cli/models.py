@@ -142,7 +142,13 @@ def _hears(told: dict[str, Any]) -> list[str]:
         f"{key} {value}" for key, value in feature.items()
         if key in ("n_mels", "n_fft", "hop_length", "frames", "n_mfcc", "fmin", "fmax") and value is not None
     )  # fmt: skip
-    return [f"{feature['kind']} ({keywords}) of sound at {rate} Hz", f"of a long song {excerpts}, spread over it"]
+    words = f"of a long song {excerpts}, spread over it"
+    if listen.get("doubt"):
+        words += f"; two more where the first two genres are less than {100 * listen['doubt']:g} points apart"
+    if listen.get("again_seconds"):
+        words += f"; what is heard whole is heard again from {listen['again_seconds']:g} s on"
+        words += f", with {100 * listen['again_share']:.0f} % of the say"
+    return [f"{feature['kind']} ({keywords}) of sound at {rate} Hz", words]
 
 
 def _size(count: int) -> str:
