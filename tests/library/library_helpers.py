@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -31,3 +32,32 @@ def tune(seed: int, seconds: float = 5.0) -> np.ndarray:
         tone = sum(np.sin(2 * np.pi * hertz * times) for hertz in rng.uniform(120, 3500, 5))
         pieces.append(tone * np.exp(-2 * times))
     return 0.1 * np.concatenate(pieces) + 0.002 * rng.normal(size=len(pieces) * (RATE // 2))
+
+
+KEPT = {
+    "contents": "SELECT hash FROM contents",
+    "files": "SELECT f.path, c.hash FROM files f JOIN contents c ON c.id = f.content_id",
+    "predictions": "SELECT c.hash, p.model_id, p.genres FROM predictions p JOIN contents c ON c.id = p.content_id",
+    "vectors": "SELECT c.hash, v.model_id, v.kind, v.vector FROM vectors v JOIN contents c ON c.id = v.content_id",
+    "sketches": "SELECT c.hash, s.sketch FROM sketches s JOIN contents c ON c.id = s.content_id",
+}
+
+
+def held(path: Path) -> dict[str, set[tuple]]:
+    """What a library holds, by what it is about and not by numbers; a file without tables holds nothing."""
+    connection = sqlite3.connect(path)
+    connection.text_factory = bytes
+    try:
+        whole = connection.execute("PRAGMA integrity_check").fetchall()
+        assert whole == [(b"ok",)], whole
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            return {name: set() for name in KEPT}
+        return {name: set(connection.execute(sql)) for name, sql in KEPT.items()}
+    finally:
+        connection.close()
+
+
+def remove(path: Path) -> None:
+    for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm"), Path(f"{path}-scans")):
+        name.unlink(missing_ok=True)

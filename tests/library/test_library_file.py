@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from library_helpers import held, remove
 
 from tonearm import library
 from tonearm.library import LibraryError, schema, store
@@ -33,30 +34,30 @@ def in_a_child(work) -> int:
     return child
 
 
-def test_kills_lose_nothing(music, place, scan, benchmark):
+def test_kills_lose_nothing(music, place, scan):
     """Twelve here; `benchmarks/kills.py scan` sends fifty to whole commands with their workers."""
     for number in range(8):
         (music / f"more{number}.wav").write_bytes((music / "song3.wav").read_bytes()[: -4 * number - 4])
     began = time.monotonic()
     assert os.waitstatus_to_exitcode(os.waitpid(in_a_child(lambda: scan(music)), 0)[1]) == 0
     whole = time.monotonic() - began
-    complete = benchmark.held(place)
-    benchmark.remove(place)
+    complete = held(place)
+    remove(place)
     moments, met, before = random.Random(5), 0, {}
     for _ in range(12):
         child = in_a_child(lambda: scan(music))
         time.sleep(moments.uniform(0, whole))
         os.kill(child, signal.SIGKILL)
         met += os.WIFSIGNALED(os.waitpid(child, 0)[1])
-        after = benchmark.held(place)
+        after = held(place)
         assert all(rows <= after[name] for name, rows in before.items()), "something is lost"
         before = after
         if after == complete:
-            benchmark.remove(place)
+            remove(place)
             before = {}
     assert met >= 3, "hardly any kill met the work: it tests nothing"
     scan(music)
-    assert benchmark.held(place) == complete
+    assert held(place) == complete
 
 
 def test_two_scans_at_once_share_the_work(music, place, tmp_path, opened):
