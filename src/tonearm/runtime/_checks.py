@@ -7,6 +7,9 @@ MP3 at 64 kbit/s). The figures stand beside it, and tests hold them.
 
 from __future__ import annotations
 
+import math
+from functools import cache
+
 import numpy as np
 
 from tonearm.audio import Waveform
@@ -59,7 +62,11 @@ def sounding(excerpts: list[Waveform]) -> list[Waveform]:
 
 def level(samples: np.ndarray) -> float:
     """Root of the mean square about the mean: an offset is no sound."""
-    return float(samples.std()) if len(samples) else 0.0
+    if not len(samples):
+        return 0.0
+    middle, power = float(samples.mean()), float(np.dot(samples, samples)) / len(samples)
+    # A third of the time of numpy's deviation, but of no use where most of the power is offset.
+    return math.sqrt(power - middle**2) if middle**2 < power / 100 else float(samples.std())
 
 
 def _unmusical(excerpts: list[Waveform]) -> Problem | None:
@@ -96,10 +103,15 @@ def _spectra(excerpts: list[Waveform]) -> np.ndarray:
         starts = np.linspace(0, len(samples) - size, each).astype(int)
         frames += [samples[start : start + size] for start in starts]
     bins = 1 + int(min(0.5, TOP_HZ / excerpts[0].sample_rate) * size)
-    found = np.fft.rfft(np.stack(frames) * np.hanning(size).astype(np.float32))[:, :bins]
+    found = np.fft.rfft(np.stack(frames) * _taper(size))[:, :bins]
     spectra = found.real**2 + found.imag**2
     power = spectra.sum(axis=1)
     return spectra[power > power.max() * 1e-6]
+
+
+@cache
+def _taper(size: int) -> np.ndarray:
+    return np.hanning(size).astype(np.float32)
 
 
 def _low(values: np.ndarray) -> float:
