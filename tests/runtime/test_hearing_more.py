@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import soundfile
@@ -64,7 +66,10 @@ def test_a_file_and_its_samples_are_heard_alike_and_predict_says_what_ask_says(m
     samples, doubting = song(48.0), model(doubt=1.0)
     soundfile.write(tmp_path / "song.wav", samples, RATE, subtype="FLOAT")
     of_array = doubting.ask(samples, sample_rate=RATE)[0]
-    for source in (tmp_path / "song.wav", (tmp_path / "song.wav").read_bytes()):
+    content = (tmp_path / "song.wav").read_bytes()
+    once = io.BytesIO(content)
+    once.seekable = lambda: False  # such as a socket: read as a whole, and only once
+    for source in (tmp_path / "song.wav", content, io.BytesIO(content), once):
         np.testing.assert_allclose(doubting.ask(source)[0], of_array, atol=1e-9)
     music = 0.1 * np.sin(
         2 * np.pi * 220 * 2 ** (np.arange(48 * RATE) // (RATE // 3) % 12 / 12) * np.arange(48 * RATE) / RATE

@@ -66,7 +66,7 @@ def nearer_the_ends(source: Any, plan: Plan, seconds: float, sample_rate: int | 
     if waveform is not None:
         return [_piece(waveform, plan, start) for start in begins]
     try:
-        with audio.reading(_seekable(source)) as sound:
+        with audio.reading(seekable(source)) as sound:
             return [
                 sound.load(sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=plan.clip_seconds,
                            min_seconds=plan.clip_seconds / SLACK)
@@ -81,7 +81,7 @@ def listen(source: Any, plan: Plan, sample_rate: int | None = None) -> Heard:
     waveform = as_waveform(source, sample_rate)
     if waveform is not None:
         return _of_waveform(waveform, plan)
-    return _of_file(_seekable(source), plan)
+    return _of_file(seekable(source), plan)
 
 
 def as_waveform(source: Any, sample_rate: int | None) -> Waveform | None:
@@ -115,7 +115,7 @@ def as_waveform(source: Any, sample_rate: int | None) -> Waveform | None:
     return Waveform(samples, int(sample_rate), bool(np.ptp(samples) == 0))
 
 
-def _seekable(source: Any) -> Any:
+def seekable(source: Any) -> Any:
     """A stream that cannot go back is read once, because every excerpt opens the source again."""
     if hasattr(source, "read") and not (hasattr(source, "seekable") and source.seekable()):
         return source.read()
@@ -185,7 +185,7 @@ def windows(
         samples = audio.resample(waveform.samples, waveform.sample_rate, rate)
         blocks: Iterator[Waveform] = iter([Waveform(samples, rate)])
     else:
-        blocks = audio.stream(_seekable(source), block_seconds=max(1.0, step_seconds), sample_rate=rate)
+        blocks = audio.stream(seekable(source), block_seconds=max(1.0, step_seconds), sample_rate=rate)
     kept, begin, due = np.empty(0, np.float32), 0, 0  # `begin`: the place in the sound of kept[0]
     for block in blocks:
         kept = np.concatenate([kept, block.samples])

@@ -77,6 +77,7 @@ class Model:
         """
         if top < 1 or not (threshold is None or 0 <= threshold <= 1):
             raise UsageError("top is at least 1, a threshold from 0 to 1")
+        path, source = _listen.path_of(source), _listen.seekable(source)
         heard = _listen.listen(source, self.plan, sample_rate)
         excerpts, warnings = _checks.examine(heard.excerpts, heard.there_seconds)
         array = self.features_of(excerpts)
@@ -92,7 +93,7 @@ class Model:
         doubtful = any(warning.code in _checks.DOUBTFUL for warning in warnings)
         least = self.threshold if threshold is None else threshold
         return Prediction(
-            path=_listen.path_of(source),
+            path=path,
             model=self.name,
             version=self.version,
             sure=bool(probabilities.max() >= least and not doubtful),
@@ -106,6 +107,7 @@ class Model:
 
     def ask(self, source: Any, *, sample_rate: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities and embedding as `predict` comes to them, of any sound: none is held back as no music."""
+        source = _listen.seekable(source)
         heard = _listen.listen(source, self.plan, sample_rate)
         return self._asked(source, sample_rate, heard.seconds, heard.excerpts, self.features_of(heard.excerpts))
 
