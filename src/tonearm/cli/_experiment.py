@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,14 +70,13 @@ def goes_on(output: Path) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def write_page(html: Path | None, page: str, report: dict[str, Any]) -> None:
-    """The report as a page, where one is wanted; `page` names its function."""
+def write_page(html: Path | None, page: Callable[[dict[str, Any]], str], report: dict[str, Any]) -> None:
+    """The report as a page, where one is wanted; `page` makes it."""
     if html is None:
         return
-    from tonearm.reports import experiment_page
     from tonearm.reports._write import write
 
-    write(html, getattr(experiment_page, page)(report))
+    write(html, page(report))
     print(f"written: {html}", file=sys.stderr)
 
 

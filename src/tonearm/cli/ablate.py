@@ -40,6 +40,7 @@ def command(
     left out. A setting that fails is a row. Stopped, the same command goes on; more values and seeds may be added.
     """
     from tonearm import experiments
+    from tonearm.reports.ablation_page import ablation_page
 
     of.check_page(html)
     varied = experiments.parse_vary(vary or [])
@@ -47,7 +48,7 @@ def command(
     options = of.options(protocol, split, adapt, threads, device, quiet)
     with of.goes_on(output):
         report = experiments.ablate(chosen, data, output, varied, options, seeds=seeds, grid=grid, on=on)
-    of.write_page(html, "ablation_page", report)
+    of.write_page(html, ablation_page, report)
     if as_json:
         print(json.dumps(report, ensure_ascii=False, allow_nan=False))
     else:

@@ -37,6 +37,7 @@ def command(
     point is paired with the one before. Stopped, the same command goes on.
     """
     from tonearm import experiments
+    from tonearm.reports.curve_page import curve_page
 
     of.check_page(html)
     points = experiments.parse_at(at)
@@ -44,7 +45,7 @@ def command(
     options = of.options(protocol, split, adapt, threads, device, quiet)
     with of.goes_on(output):
         report = experiments.curve(chosen, data, output, over, options, at=points, seeds=seeds, on=on)
-    of.write_page(html, "curve_page", report)
+    of.write_page(html, curve_page, report)
     if as_json:
         print(json.dumps(report, ensure_ascii=False, allow_nan=False))
     else:

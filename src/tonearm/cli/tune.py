@@ -47,6 +47,7 @@ def command(
     several terminals works on one study; stopped, it goes on. The best is left as FOLDER/best.yaml.
     """
     from tonearm import experiments
+    from tonearm.reports.tuning_page import tuning_page
 
     of.check_page(html)
     space = experiments.parse_search(search or [])
@@ -57,7 +58,7 @@ def command(
             chosen, data, output, options, trials=trials, on=on, metric=metric, search=space, storage=storage,
             study=study, timeout_seconds=timeout, prune=prune,
         )  # fmt: skip
-    of.write_page(html, "tuning_page", report)
+    of.write_page(html, tuning_page, report)
     if as_json:
         print(json.dumps(report, ensure_ascii=False, allow_nan=False))
     else:

@@ -9,8 +9,8 @@ import numpy as np
 
 from tonearm.reports import _charts
 from tonearm.reports import _html as h
+from tonearm.reports._genres import by_genre, confusions
 from tonearm.reports._html import Safe, tag
-from tonearm.reports.run_page import _confusion, _genres
 
 _ROWS = 30
 
@@ -19,8 +19,8 @@ def evaluation_page(found: dict[str, Any], warnings: list[str]) -> str:
     """One HTML document of what `tonearm evaluate --json` prints; `warnings` are what a reader must know first."""
     own = SimpleNamespace(own=found, classes=found["confusion"]["classes"], how="one")
     sections = [
-        ("Genre by genre", _genres(own)),
-        ("What is taken for what", _confusion(own)),
+        ("Genre by genre", by_genre(own)),
+        ("What is taken for what", confusions(own)),
         ("How sure it may be", _sure(found)),
         *((f"By {column}", _by(column, rows)) for column, rows in found["by"].items()),
         ("Files that could not be used", _failed(found["failed"])),

@@ -12,11 +12,12 @@ from tonearm.errors import TonearmError
 from tonearm.evaluation import Predictions, apply_temperature
 from tonearm.evaluation.calibration import coverage_accuracy, expected_calibration_error, reliability
 from tonearm.evaluation.intervals import rate_interval
-from tonearm.evaluation.metrics import confusion_rows, right
+from tonearm.evaluation.metrics import right
 from tonearm.packs import Pack, open_pack
 from tonearm.reports import _charts, _views
 from tonearm.reports import _html as h
 from tonearm.reports import _run_words as words
+from tonearm.reports._genres import by_genre, confusions, with_ends
 from tonearm.reports._html import Safe, tag
 from tonearm.reports._run_data import RunData, read_run
 from tonearm.reports._tracks import Tracks, heard, pack_table, tracks_of
@@ -38,8 +39,8 @@ def run_page(folder: str | Path, *, data: str | Path | None = None, audio: str |
     sections = [
         ("What was done", _done(found)),
         ("Learning curves", _curves(found)),
-        ("Genre by genre", _genres(found)),
-        ("What is taken for what", _confusion(found)),
+        ("Genre by genre", by_genre(found)),
+        ("What is taken for what", confusions(found)),
         ("How sure it may be", _sure(found)),
         ("The most confident mistakes", _mistakes(found, tracks)),
         ("Artists it fails on", _artists(found, tracks)),
@@ -130,10 +131,10 @@ def _figures(found: RunData) -> Safe:
         for part in parts:
             one = found.figures[part]
             ends = one["interval"] if key == "accuracy" else one["intervals"].get(key)
-            cells.append(_with(one.get(key), ends))
+            cells.append(with_ends(one.get(key), ends))
         rows.append((name, *cells))
     for k in found.own.get("top_k", {}):
-        rows.append((f"among the first {k}", *(_with(found.figures[part]["top_k"].get(k), None) for part in parts)))
+        rows.append((f"among the first {k}", *(with_ends(found.figures[part]["top_k"].get(k), None) for part in parts)))
     rows.append(("rows judged", *(f"{found.figures[part]['n']:,}" for part in parts)))
     head = ("figure", *(f"{part} [95 %]" for part in parts))
     data = [(name, part, found.figures[part].get(key, "")) for key, name in names.items() for part in parts]
@@ -146,13 +147,6 @@ def _figures(found: RunData) -> Safe:
             h.download("figures", ("figure", "part", "value"), data),
         ]
     )
-
-
-def _with(value: float | None, ends: Sequence[float | None] | None, digits: int = 3) -> str:
-    if value is None:
-        return "none"
-    shown = f"{value:.{digits}f}"
-    return shown if not ends or ends[0] is None else f"{shown} [{ends[0]:.{digits}f} to {ends[1]:.{digits}f}]"
 
 
 def _curves(found: RunData) -> list[object]:
@@ -186,70 +180,6 @@ def _curves(found: RunData) -> list[object]:
         tag("div", *pictures, class_="pair"),
         tag("p", text, class_="small soft"),
         h.download("curves", ("run", *columns), data),
-    ]
-
-
-def _genres(found: RunData) -> list[object]:
-    rows = found.own["per_genre"]
-    ordered = sorted(rows, key=lambda genre: -(rows[genre]["f1"] or 0.0))
-    dots = [
-        _charts.Dot(genre, rows[genre]["f1"], rows[genre]["f1_interval"], f"n = {rows[genre]['n']}")
-        for genre in ordered
-    ]
-    head = ("genre", "n", "answered", "precision [95 %]", "recall [95 %]", "F1 [95 %]", "ROC-AUC")
-    table = [
-        (
-            genre,
-            rows[genre]["n"],
-            rows[genre]["predicted"],
-            *(_with(rows[genre][key], rows[genre][f"{key}_interval"], 2) for key in ("precision", "recall", "f1")),
-            _with(rows[genre]["roc_auc"], None, 2),
-        )
-        for genre in ordered
-    ]
-    columns = ("genre", "n", "predicted", "precision", "precision_low", "precision_high", "recall", "recall_low",
-               "recall_high", "f1", "f1_low", "f1_high", "roc_auc", "average_precision")  # fmt: skip
-    data = [
-        (
-            genre, row["n"], row["predicted"],
-            *(value for key in ("precision", "recall", "f1") for value in (row[key], *row[f"{key}_interval"])),
-            row["roc_auc"], row["average_precision"],
-        )
-        for genre, row in rows.items()
-    ]  # fmt: skip
-    caption = "F1 of each genre with its 95 % interval, the best first: few tracks, or few artists, make it wide."
-    if found.how == "seeds":
-        caption += " Figures and ends of intervals are means over the seeds."
-    return [
-        h.figure(_charts.intervals("F1 by genre", dots, words=lambda v: f"{v:.2f}").svg(), caption),
-        h.table(head, table, numbers=range(1, 7), named="Figures by genre", short=True),
-        h.download("genres", columns, data),
-    ]
-
-
-def _confusion(found: RunData) -> list[object]:
-    counts = np.array(found.own["confusion"]["counts"])
-    shares = np.nan_to_num(confusion_rows(counts))
-    classes = found.classes
-    pictures = [
-        (_charts.matrix("Confusions in percent of each genre", classes, shares, shares=shares, percent=True),
-         "Of 100 of a genre (rows), how many were called what."),
-        (_charts.matrix("Confusions counted", classes, counts, shares=shares, percent=False), "The same, counted."),
-    ]  # fmt: skip
-    drawn = [h.figure(h.scroll(one.svg(), one.title), caption) for one, caption in pictures]
-    pairs = Counter({(a, b): int(counts[a, b]) for a, b in zip(*np.nonzero(counts), strict=True) if a != b})
-    told = [
-        (classes[a], classes[b], n, f"{100 * shares[a, b]:.0f} %", int(counts[b, a]))
-        for (a, b), n in pairs.most_common(8)
-    ]
-    head = ("genre", "answer", "how often", "of the genre", "the other way round")
-    data = [(name, *row) for name, row in zip(classes, counts.tolist(), strict=True)]
-    several = " Counts are those of all seeds together." if found.how == "seeds" else ""
-    return [
-        tag("p", f"Green is right, red is wrong.{several}", class_="small soft"),
-        tag("div", *drawn, class_="pair"),
-        h.table(head, told, numbers=(2, 3, 4), named="The commonest mistakes", short=True),
-        h.download("confusion", ("genre", *classes), data),
     ]
 
 
