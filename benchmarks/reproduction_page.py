@@ -46,9 +46,9 @@ How to read it:
   part, by 4 to 9 points for simple models.
 - **adapted**: the pack holds log-mel bands at few frames a second or a table of statistics, not what the paper fed
   its model; what was changed stands in the last column, and so does a shortened training.
-- **seeds**: three where training takes minutes, as far as there was time; [the others](#short-of-what-was-planned)
-  have one. What has no chance in it (discriminant analysis, SVM, neighbours, the net of fixed random weights) has
-  one, because all would be equal. The split is the same for all seeds.
+- **seeds**: three for nets; VGG16, which takes long, and what ran on [few clips](#could-not-be-run-at-full-size)
+  have [one](#short-of-what-was-planned). What has no chance in it (discriminant analysis, SVM, neighbours, the net of
+  fixed random weights) has one, because all would be equal. The split is the same for all seeds.
 - **training** is the time of all seeds together on {machine}, which much other work
   shared: it says what order of time a system takes, not how fast it is.
 - **Rows must not be ranked by their figures**: most intervals overlap. What can be told apart on the same tracks
@@ -248,8 +248,8 @@ def _epochs(result: Mapping[str, Any]) -> int | None:
 
 FULL_SIZE = """No pack of bands holds what these systems learn from: samples at 22,050 or 44,100 Hz, zero crossings,
 several low-level features at once. VGG16 begins with the weights of ImageNet, which were not to be had, and takes
-minutes an epoch of a pack on the one core that was there: it learnt from scratch, for the few epochs that its rows
-tell.
+minutes an epoch of a pack on the one core that was there: it learnt from scratch, for the one or two epochs that its
+rows tell, and is still at chance after them. That says nothing of the claims.
 """
 HEARD = """
 Below they ran, at their real size, on what sound there was: 50 clips of GTZAN of about 15 s, dealt at random. That
