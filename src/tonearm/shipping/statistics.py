@@ -26,8 +26,8 @@ class Statistics(nn.Module):
     def __init__(self, bands: int, frames: int, frames_per_second: float) -> None:
         super().__init__()
         self.bands, self.frames = bands, frames
-        # Quantiles by their places in the sorted frames.
-        self.low, self.high = (round(share * (frames - 1)) for share in (0.1, 0.9))
+        # Quantiles by their places among the sorted frames: so many from below, so many from above.
+        self.low, self.high = 1 + round(0.1 * (frames - 1)), frames - round(0.9 * (frames - 1))
         n = np.arange(bands)
         dct = np.sqrt(2 / bands) * np.cos(np.pi * (2 * n[None] + 1) * np.arange(CEPSTRA)[:, None] / (2 * bands))
         dct[0] /= np.sqrt(2)
@@ -56,7 +56,9 @@ class Statistics(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n = x.shape[0]
         step = x[:, :, 1:] - x[:, :, :-1]
-        ranked = x.sort(dim=2).values
+        # The least of the greatest tenth and the greatest of the least: a third of the time of sorting all.
+        low = x.topk(self.low, dim=2, largest=False, sorted=False).values.amax(2)
+        high = x.topk(self.high, dim=2, sorted=False).values.amin(2)
         cepstra = torch.matmul(self.dct, x)
         middle, spread = cepstra.mean(2, keepdim=True), _deviation(cepstra).unsqueeze(2)
         unit = (cepstra - middle) / (spread + 1e-3)
@@ -71,7 +73,7 @@ class Statistics(nn.Module):
         swings = torch.log(torch.matmul(power, self.share) + 1e-4)
         parts = [
             x.mean(2), torch.log(_deviation(x) + 0.01), torch.log(_deviation(step) + 0.01),
-            ranked[:, :, self.low], ranked[:, :, self.high],
+            low, high,
             middle.squeeze(2), torch.log(spread.squeeze(2) + 0.01),
             alike.reshape(n, CORRELATED * CORRELATED).index_select(1, self.pairs),
             swings.reshape(n, -1),
