@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from experiment_data import mel_pack, small_net, table_pack
@@ -15,6 +17,7 @@ from experiment_data import mel_pack, small_net, table_pack
 from tonearm import experiments, protocols, recipes, runs
 from tonearm.cli._root import run as tonearm
 from tonearm.errors import UsageError
+from tonearm.experiments import _ground
 from tonearm.recipes._search import Choice, Range, spaces
 
 pytest.importorskip("optuna")
@@ -169,15 +172,38 @@ def test_processes_share_a_study_and_one_that_is_killed_costs_no_trial(tmp_path)
     while not list(out.glob("trials/*/run/run.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
     workers[0].send_signal(signal.SIGKILL)
-    for worker in workers:
-        worker.communicate(timeout=200)
-    assert workers[1].returncode == 0
+    told = [worker.communicate(timeout=200)[1] for worker in workers]
+    assert workers[1].returncode == 0, told[1]
     report = runs.read_json(out / "tuning.json")
     if sum(report["counts"].values()) < 6 or "running" in report["counts"]:
         subprocess.run([*command, "-q"], env=environment, check=True, stdout=subprocess.DEVNULL, timeout=200)
         report = runs.read_json(out / "tuning.json")
     assert report["counts"] == {"complete": 6}
     assert len({row["number"] for row in report["trials"]}) == 6
+
+
+def test_another_process_may_begin_in_the_folder_at_the_same_moment(tmp_path, monkeypatch):
+    pack = table_pack(tmp_path / "pack", n=120)
+    asked = {"kind": "tune", "on": "valid"}
+    _ground.ground(svm(), str(pack.folder), tmp_path / "before", options(), **asked)
+    out = tmp_path / "together"
+    out.mkdir()
+    (out / ".experiment.json.17.part").write_text("{", encoding="utf-8")  # the other one is writing
+    listed = Path.iterdir
+
+    def slow(folder):
+        if folder == out:  # and is done between two looks
+            shutil.copy(tmp_path / "before" / "experiment.json", out)
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", slow)
+    _ground.ground(svm(), str(pack.folder), out, options(), **asked)
+    assert runs.read_json(out / "experiment.json") == runs.read_json(tmp_path / "before" / "experiment.json")
+    monkeypatch.setattr(Path, "iterdir", listed)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match="something else under this name"):
+        _ground.ground(svm(), str(pack.folder), tmp_path / "other", options(), **asked)
 
 
 def test_searches_are_checked_key_by_key():

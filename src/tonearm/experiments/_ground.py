@@ -73,8 +73,11 @@ def ground(recipe: Recipe, data: str, out: str | Path, options: Options, *, kind
     split = _settled(_asked(table, options), table, on)
     about = {"experiment": kind, "recipe": recipe.name, "on": on, "split": split.hash}
     path = out / "experiment.json"
+    # Looked at in this order because another process may begin the same here now: its first file is this one, so that
+    # whatever else was there before the look at it is of somebody else. What begins with a dot is being written.
+    strange = out.exists() and (not out.is_dir() or any(not at.name.startswith(".") for at in out.iterdir()))
     there = runs.read_json(path) if path.is_file() else None
-    if there is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if there is None and strange:
         raise UsageError(f"{out}: there is something else under this name", hint="name another folder with -o")
     if there is not None and there != about:
         differs = [key for key, value in about.items() if there.get(key) != value]
