@@ -17,9 +17,13 @@ from tonearm.audio.errors import AudioError
 # Blocks that outgrow the cache cost twice the time of decoding in page faults.
 BLOCK_FRAMES = 1 << 16
 
-# Decoded before an excerpt and thrown away, in frames. A frame of MP3 may borrow from up to 511 bytes of frames before
-# it, which at low rates are many, and the decoder itself goes back by too few; Opus needs time to settle.
-_PREROLL = {"mp3": 32 * 1152, "ogg": 24000}
+# Decoded before an excerpt and thrown away, in frames: Opus needs time to settle.
+_PREROLL = {"ogg": 24000}
+# A frame of MP3 may borrow from up to 511 bytes of frames before it, and the decoder itself goes back by too few. From
+# 32 kHz on the smallest frame (32 kbit/s) brings 60 bytes of its own, so nine are enough, and one more for the overlap
+# of its transform; below that frames can be so small that they borrow from many.
+_BORROWED_MP3 = 12 * 1152
+_BORROWED_LOW_RATE = 32 * 1152
 # libsndfile seeks wrongly in the last page of Vorbis, which can hold 255 packets of 1024 samples.
 _VORBIS_PAGE = 256 * 1024
 # What may stand behind the last frame without being sound: tags, lyrics, a small picture.
@@ -140,11 +144,17 @@ class SoundReader:
             self._reopen(head[: at - 4] + min(size, 0xFFFFFFFF).to_bytes(4, "little"), start + at)
             self.frames = self.guess = self._file.frames
 
+    @property
+    def _preroll(self) -> int:
+        if self.container == "mp3":
+            return _BORROWED_MP3 if self.sample_rate >= 32000 else _BORROWED_LOW_RATE
+        return _PREROLL.get(self.container, 0)
+
     def seek(self, frame: int) -> None:
         """Go to a frame; behind the last one is the end."""
         if frame == self.position:
             return
-        begin = frame - _PREROLL.get(self.container, 0)
+        begin = frame - self._preroll
         if self.codec == "vorbis":
             begin = min(begin, self.guess - _VORBIS_PAGE)
         begin = max(0, min(begin, self.guess))
@@ -205,7 +215,7 @@ class SoundReader:
 
         self._file.close()
         self._file = self._open()
-        begin, count = max(0, self.position - _PREROLL.get(self.container, 0)), 0
+        begin, count = max(0, self.position - self._preroll), 0
         try:
             self._file.seek(begin)
             if begin < self.position:

@@ -57,7 +57,15 @@ def examine(excerpts: list[Waveform], seconds: float) -> tuple[list[Waveform], t
 
 def sounding(excerpts: list[Waveform]) -> list[Waveform]:
     """Those with sound in them."""
-    return [excerpt for excerpt in excerpts if level(excerpt.samples) > SILENCE]
+    return [excerpt for excerpt in excerpts if _is_loud(excerpt.samples)]
+
+
+def _is_loud(samples: np.ndarray) -> bool:
+    """Whether its level is above silence; mostly a second from the middle has power enough for all of it."""
+    middle = len(samples) // 2
+    part = samples[middle : middle + 44100]
+    # The power of a part about its own mean is never more than what it has in the power of the whole.
+    return level(part) ** 2 * len(part) > SILENCE**2 * len(samples) or level(samples) > SILENCE
 
 
 def level(samples: np.ndarray) -> float:
