@@ -118,6 +118,34 @@ def test_rounded_weights_change_little_and_are_exact_in_16_bits():
     assert all(torch.equal(p, p.half().float()) for p in large)
 
 
+def test_a_folded_file_says_the_same_with_fewer_nodes(tmp_path):
+    import onnx
+
+    from tonearm import runtime
+
+    torch.manual_seed(0)
+    net, statistics = BandNet(128, {"genre": 3}, width=4, embedding=8), Statistics(128, 96, 12.0)
+    draw = np.random.default_rng(0)
+    rows = torch.from_numpy(draw.integers(0, 256, (5, 128, 96)).astype(np.float32))
+    machine = kernel.fit(statistics(rows / 255).numpy(), np.array([0, 1, 2, 0, 1]), 3, gamma=0.3, ridge=0.1)
+    whole = graph.Whole([net], frames=96, crops=2, crop_frames=32, kernel=(statistics, machine), share=0.3)
+    feature = {"kind": "logmel", "sample_rate": 22050, "n_mels": 128, "frames": 96, "clip_seconds": 8.0}
+    info = {"name": "tiny", "classes": ["a", "b", "c"], "feature": feature, "listen": {"clip_seconds": 8.0},
+            "temperature": 1.0, "threshold": 0.5, "figures": [], "licence": "none"}  # fmt: skip
+    path = tmp_path / "tiny.onnx"
+    runtime.write_graph(small.round_weights(whole).eval(), path, info, frames=96, free=False)
+    before, nodes = tonearm.load(path).from_features(rows.numpy()), len(onnx.load(path).graph.node)
+    small.fold_file(path)
+    small.halve_file(path)
+    folded = onnx.load(path)
+    assert len(folded.graph.node) < 0.7 * nodes
+    assert {node.domain for node in folded.graph.node} == {""}
+    assert runtime.read_info(path)["classes"] == ["a", "b", "c"]
+    for one, other in zip(before, tonearm.load(path).from_features(rows.numpy()), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert [some.name for some in tmp_path.iterdir()] == ["tiny.onnx"]
+
+
 def test_augmentation_is_drawn_from_its_generator_alone():
     setting = recipe.Augmentation()
     stored = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (5, 128, 100)).astype(np.uint8))
@@ -238,6 +266,40 @@ def test_pooling_first_is_the_same_function_where_scales_are_positive():
         turned = other(x)["genre"]
         torch.testing.assert_close(turned, small.round_weights(other)(x)["genre"])
         assert isinstance(other.body[1][2], torch.nn.BatchNorm2d)
+
+
+def test_a_residual_net_begins_as_the_plain_one_and_keeps_its_function_in_16_bits():
+    torch.manual_seed(2)
+    plain = BandNet(128, {"genre": 3}, width=8, embedding=16, pool_first=True).eval()
+    deep = BandNet(128, {"genre": 3}, width=8, embedding=16, pool_first=True, residual=True).eval()
+    place = {0: 0, 1: 1, 2: 3, 3: 5}  # behind each block but the first stands a second convolution
+    for ours, theirs in place.items():
+        deep.body[theirs].load_state_dict(plain.body[ours].state_dict())
+    rest = {name: value for name, value in plain.state_dict().items() if not name.startswith("body")}
+    deep.load_state_dict({**deep.state_dict(), **rest})
+    x = torch.rand(3, 128, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(plain(x)["genre"], deep(x)["genre"])
+        for at in (2, 4, 6):
+            torch.nn.init.uniform_(deep.body[at].added[1].weight, 10, 20)
+        before = deep(x)["genre"]
+        assert float((before - plain(x)["genre"]).abs().max()) > 0.02
+        torch.testing.assert_close(before, small.round_weights(deep)(x)["genre"], rtol=2e-3, atol=2e-3)
+    assert not [m for m in deep.body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+
+
+def test_a_trunk_has_the_net_and_training_that_its_recipe_is_given(packs, tmp_path):
+    import yaml
+
+    other = {**SMALL, "kernel": None, "figures": {}}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
+    own = {"recipe": str(tmp_path / "other.yaml"), "net": {"width": 6, "embedding": 8},
+           "training": {**SMALL["training"], "steps": 3}}  # fmt: skip
+    setting = recipe.Recipe(**{**SMALL, "net": {"width": 6, "embedding": 8}, "trunk": own})
+    shop = make._open(setting, packs, tmp_path / "made", print)
+    assert shop.trunk.body[0][0].weight.shape[0] == 6
+    _, about = checkpoint.load(tmp_path / "made" / "nets" / "trunk-0.safetensors")
+    assert json.loads(about["recipe"])["training"]["steps"] == 3
 
 
 @pytest.mark.slow

@@ -66,6 +66,7 @@ def make(recipe: Recipe, data: Path, output: Path, say: Say = lambda text: None)
 
     path = output / f"{recipe.name}.onnx"
     difference = write_graph(finals[0], path, info, frames=shop.frames, free=False)
+    small.fold_file(path)
     small.halve_file(path)
     told = {"model": str(path), "bytes": path.stat().st_size, "difference": difference, "figures": figures,
             "temperature": chosen["temperature"], "threshold": chosen["threshold"], "recipe": recipe.model_dump(),
@@ -118,10 +119,8 @@ def _open(recipe: Recipe, data: Path, output: Path, say: Say) -> Workshop:
 def _trunk(shop: Workshop, data: Path) -> BandNet:
     """The net that others begin with, from another dataset: so no track that is judged here was in its training."""
     setting = shop.recipe.trunk
-    other = get(setting.recipe)
-    if setting.steps:
-        training = other.training.model_copy(update={"steps": setting.steps})
-        other = other.model_copy(update={"training": training})
+    own = {"net": setting.net, "training": setting.training}
+    other = get(setting.recipe).model_copy(update={key: value for key, value in own.items() if value})
     there = _open(other, data, shop.folder, shop.say)
     return _nets(there, _rows(there, setting.parts), setting.seed, "trunk")[0]
 

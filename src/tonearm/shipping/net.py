@@ -14,11 +14,24 @@ def _block(n_in: int, n_out: int, pool: tuple[int, int], pool_first: bool) -> nn
     return nn.Sequential(convolution, *([pooling, *rest] if pool_first else [*rest, pooling]))
 
 
+class _Residual(nn.Module):
+    """Another convolution where the picture is small already, beside what is there; at first it adds nothing."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.added = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        nn.init.zeros_(self.added[1].weight)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return torch.relu(maps + self.added(maps))
+
+
 class BandNet(nn.Module):
     """Crops (batch, bands, frames), 0 to 1, to an embedding (batch, size); one linear head for each name in `heads`.
 
     After four blocks of convolution the bands that are left are mixed by one layer that sees all of them, so that a
     place in the spectrum keeps its meaning; mean, maximum and deviation over time make a crop of any length one vector.
+    `residual` puts a second convolution behind each block but the first (He et al. 2016), for two fifths more time.
     """
 
     def __init__(
@@ -31,14 +44,14 @@ class BandNet(nn.Module):
         dropout: float = 0.3,
         dropout_pooled: float = 0.3,
         pool_first: bool = False,
+        residual: bool = False,
     ) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            _block(1, width, (2, 2), pool_first),
-            _block(width, width * 2, (2, 2), pool_first),
-            _block(width * 2, width * 4, (2, 2), pool_first),
-            _block(width * 4, width * 8, (4, 1), pool_first),
-        )
+        self.body = nn.Sequential(_block(1, width, (2, 2), pool_first))
+        for n_in, pool in ((width, (2, 2)), (width * 2, (2, 2)), (width * 4, (4, 1))):
+            self.body.append(_block(n_in, n_in * 2, pool, pool_first))
+            if residual:
+                self.body.append(_Residual(n_in * 2))
         channels, left = width * 8, bands // 32
         self.mix = nn.Sequential(nn.Conv1d(channels * left, channels, 1), nn.BatchNorm1d(channels), nn.ReLU())
         self.to_embedding = nn.Sequential(

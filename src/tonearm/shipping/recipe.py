@@ -36,6 +36,7 @@ class Net(Section):
     dropout: float = Field(0.3, ge=0, lt=1)
     dropout_pooled: float = Field(0.3, ge=0, lt=1)
     pool_first: bool = False
+    residual: bool = False
 
 
 class Training(Section):
@@ -78,11 +79,12 @@ class Kernel(Section):
 class Trunk(Section):
     """A net of another recipe of this folder, trained first; its convolutions are the beginning.
 
-    `steps` and `parts` of its own where they are given, else those of its recipe and its training part.
+    `net` and `training` of its own where they are given, else those of its recipe.
     """
 
     recipe: str
-    steps: int | None = Field(None, ge=1)
+    net: Net | None = None
+    training: Training | None = None
     parts: tuple[str, ...] = ("train",)
     seed: int = 0
 
