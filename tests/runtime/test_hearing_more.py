@@ -52,6 +52,15 @@ def test_a_song_in_doubt_is_heard_nearer_to_its_ends_too(model):
     np.testing.assert_allclose(asked[1], embedding, rtol=1e-6)  # what is compared does not depend on doubt
 
 
+def test_places_more_may_be_shorter_than_excerpts(model):
+    samples = song(48.0)
+    doubting = model(doubt=1.0, doubt_seconds=4.0)
+    of_two = model().ask(samples, sample_rate=RATE)[0]
+    pieces = [Waveform(samples[(place - 2) * RATE : (place + 2) * RATE], RATE) for place in (6, 42)]
+    joined = np.sqrt(of_two * model().from_waveforms(pieces)[0])  # two votes each
+    np.testing.assert_allclose(doubting.ask(samples, sample_rate=RATE)[0], joined / joined.sum(), rtol=1e-9)
+
+
 def test_who_is_not_in_doubt_hears_no_more(model, monkeypatch):
     samples = song(48.0)
     first = np.sort(model().ask(samples, sample_rate=RATE)[0])

@@ -108,6 +108,24 @@ def test_the_frames_of_a_shorter_clip_lie_as_close_as_those_of_a_whole_one(tiny)
     assert all(value > 0 for value in slope)
 
 
+def test_of_a_short_sound_the_moments_between_the_frames_are_looked_at_too(tmp_path):
+    feature = {"kind": "logmel", "sample_rate": RATE, "n_mels": 24, "frames": 12, "clip_seconds": 6.0}
+    model = tonearm.load(write_tiny(tmp_path / "sparse.onnx", feature=feature))  # half a second apart, 93 ms each
+    rising = np.random.default_rng(1).normal(size=3 * RATE) * np.geomspace(1e-3, 1, 3 * RATE)
+    half = Waveform(rising.astype(np.float32), RATE)
+    # Alone: six frames, then four times the six between them. Beside others: as many as the graph takes (20) anyway.
+    alone = model.features(half.samples, sample_rate=RATE)[0].mean(axis=0)
+    beside = model.features_of([half, half])[0].mean(axis=0)
+    assert alone.shape == (30,)
+    turns = alone.reshape(5, 6)
+    assert (np.diff(turns, axis=1) > 0).all()
+    assert (np.diff(turns, axis=0) > 0).all()
+    assert (turns[-1, :-1] < turns[0, 1:]).all()
+    assert beside.shape == (20,)
+    assert (np.diff(beside[:18].reshape(3, 6), axis=0) > 0).all()
+    np.testing.assert_array_equal(beside[18:], beside[:2])
+
+
 def test_too_few_frames_are_repeated():
     from tonearm.runtime._model import tiled
 

@@ -117,20 +117,20 @@ class Model:
         """What `excerpts` and their features say, and more of the sound where its model file wants that.
 
         A sound of one excerpt is heard a second time, begun a little later: where a feature looks at few of its
-        moments, others would say something else. A song is heard in two places more where its first two genres are
-        close. The embedding is always that of the excerpts, so that it can be compared.
+        moments, others would say something else. A song is heard in two places more, each perhaps shorter, where its
+        first two genres are close. The embedding is always that of the excerpts, so that it can be compared.
         """
         listen = self.info["listen"]
         probabilities, embedding = self.from_excerpts(array)
         later = round(listen.get("again_seconds", 0.0) * self.plan.sample_rate)
         if len(excerpts) == 1 and self.hears_again and 0 < 10 * later < len(excerpts[0].samples):
             again = self.from_waveforms([Waveform(excerpts[0].samples[later:], self.plan.sample_rate)])[0]
-            probabilities = probabilities ** (1 - listen["again_share"]) * again ** listen["again_share"]
-            probabilities /= probabilities.sum()
+            probabilities = _together(probabilities, again, listen["again_share"])
         elif len(excerpts) > 1 and _margin(probabilities) < listen.get("doubt", 0.0):
-            more = _listen.nearer_the_ends(source, self.plan, seconds, sample_rate)
-            if more := _checks.sounding(more):
-                probabilities = self.from_excerpts(np.concatenate([array, self.features_of(more)]))[0]
+            plan = self.plan._replace(clip_seconds=listen.get("doubt_seconds") or self.plan.clip_seconds)
+            if more := _checks.sounding(_listen.nearer_the_ends(source, plan, seconds, sample_rate)):
+                share = len(more) / (len(excerpts) + len(more))
+                probabilities = _together(probabilities, self.from_waveforms(more)[0], share)
         return probabilities, embedding
 
     def predict_many(
@@ -168,22 +168,33 @@ class Model:
         return self.features_of(_listen.listen(source, self.plan, sample_rate).excerpts)
 
     def features_of(self, waveforms: list[Waveform]) -> np.ndarray:
-        """The feature of each waveform, float32 (n, rows, frames), in the scale that the graph learnt from."""
-        arrays = [self._feature_of(waveform) for waveform in waveforms]
+        """The feature of each waveform, float32 (n, rows, frames), in the scale that the graph learnt from.
+
+        One alone is all there is of a sound, and looked at as closely as the feature allows.
+        """
+        arrays = [self._feature_of(waveform, closely=len(waveforms) == 1) for waveform in waveforms]
         shortest = min(array.shape[1] for array in arrays)
         return np.stack([array[:, :shortest] for array in arrays])
 
-    def _feature_of(self, waveform: Waveform) -> np.ndarray:
-        """(rows, frames): all frames of the feature for a whole clip, in proportion for one that is shorter."""
-        feature, stored = self.feature, self.info["stored"]
+    def _feature_of(self, waveform: Waveform, *, closely: bool = False) -> np.ndarray:
+        """(rows, frames): all frames of the feature for a whole clip, in proportion for one that is shorter.
+
+        A feature may leave sound between its frames. Of a shorter clip the frames are then followed by those between
+        them: by as many as the graph takes at once, or `closely` by all that are not looked at yet.
+        """
+        feature, stored, turns = self.feature, self.info["stored"], 1
         frames = getattr(feature, "frames", None)
         if frames and feature.clip_seconds:
             share = waveform.seconds / feature.clip_seconds
             if share * _listen.SLACK < 1:
                 some = max(1, round(frames * share))
-                divisor = (feature.frame_divisor or frames) * some / frames
-                feature = dataclasses.replace(feature, frames=some, frame_divisor=max(divisor, some - 0.5))
+                room = feature.clip_seconds * feature.sample_rate / (frames * feature.n_fft)
+                turns = max(1, int(room if closely else min(room, self.least_frames / some)))
+                divisor = max((feature.frame_divisor or frames) * some / frames, some - 0.5)
+                feature = dataclasses.replace(feature, frames=some * turns, frame_divisor=divisor * turns)
         array = features.quantise(feature(waveform), stored["dtype"], stored.get("scale")).astype(np.float32)
+        if turns > 1:
+            array = np.concatenate([array[:, turn::turns] for turn in range(turns)], axis=1)
         return tiled(array, self.least_frames)
 
     # ---- from features to answers
@@ -272,6 +283,12 @@ class Model:
         """Up to which frequency it listens: its description may say less than its feature holds."""
         told = self.info["listen"].get("top_hz") or getattr(self.feature, "fmax", None)
         return int(told or self.plan.sample_rate // 2)
+
+
+def _together(probabilities: np.ndarray, others: np.ndarray, share: float) -> np.ndarray:
+    """Two answers about one sound as one, `share` of the say to the other: as votes are joined by their logarithms."""
+    joined = probabilities ** (1 - share) * others**share
+    return joined / joined.sum()
 
 
 def _margin(probabilities: np.ndarray) -> float:
