@@ -61,11 +61,38 @@ def test_places_more_may_be_shorter_than_excerpts(model):
     np.testing.assert_allclose(doubting.ask(samples, sample_rate=RATE)[0], joined / joined.sum(), rtol=1e-9)
 
 
+def test_short_excerpts_stand_side_by_side_and_more_places_too(tmp_path):
+    samples = song(48.0)
+    clips = {"frames": 60, "overlap": 0.5, "join": "log-mean"}  # the graph takes a clip of 6 s
+    listen = {"excerpts": 2, "clip_seconds": 3.0, "doubt_places": [1 / 8, 3 / 8, 5 / 8, 7 / 8]}
+    calm, doubting = (
+        tonearm.load(write_tiny(tmp_path / f"{doubt}.onnx", listen={**listen, "doubt": doubt}, clips=clips))
+        for doubt in (0.0, 1.0)
+    )
+
+    def beside(*places: float) -> Waveform:
+        parts = [samples[round((place - 1.5) * RATE) : round((place + 1.5) * RATE)] for place in places]
+        return Waveform(np.concatenate(parts), RATE)
+
+    assert calm.features(samples, sample_rate=RATE).shape == (1, 24, 60)
+    first, embedding = calm.from_waveforms([beside(12, 36)])
+    told = calm.ask(samples, sample_rate=RATE)
+    np.testing.assert_allclose(told[0], first, atol=1e-12)
+    np.testing.assert_allclose(told[1], embedding, atol=1e-12)
+    others = [calm.from_waveforms([beside(*places)])[0] for places in ((6, 18), (30, 42))]
+    joined = np.exp(np.log([first, *others]).mean(axis=0))  # two places each, so an equal say
+    np.testing.assert_allclose(doubting.ask(samples, sample_rate=RATE)[0], joined / joined.sum(), rtol=1e-9)
+    # Windows are sounds of their own, and never joined.
+    windows = [Waveform(samples[at * RATE : (at + 3) * RATE], RATE) for at in (0, 40)]
+    alone = [calm.from_waveforms([window])[0] for window in windows]
+    np.testing.assert_allclose(calm.from_windows(windows), alone, atol=1e-12)
+
+
 def test_who_is_not_in_doubt_hears_no_more(model, monkeypatch):
     samples = song(48.0)
     first = np.sort(model().ask(samples, sample_rate=RATE)[0])
     margin = first[-1] - first[-2]
-    monkeypatch.setattr(_listen, "nearer_the_ends", lambda *given: pytest.fail("it was sure enough"))
+    monkeypatch.setattr(_listen, "more", lambda *given: pytest.fail("it was sure enough"))
     model(doubt=margin * 0.99).ask(samples, sample_rate=RATE)
     with pytest.raises(pytest.fail.Exception):
         model(doubt=margin * 1.01).ask(samples, sample_rate=RATE)

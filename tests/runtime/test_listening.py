@@ -115,7 +115,7 @@ def test_of_a_short_sound_the_moments_between_the_frames_are_looked_at_too(tmp_p
     half = Waveform(rising.astype(np.float32), RATE)
     # Alone: six frames, then four times the six between them. Beside others: as many as the graph takes (20) anyway.
     alone = model.features(half.samples, sample_rate=RATE)[0].mean(axis=0)
-    beside = model.features_of([half, half])[0].mean(axis=0)
+    beside = model._feature_of(half).mean(axis=0)
     assert alone.shape == (30,)
     turns = alone.reshape(5, 6)
     assert (np.diff(turns, axis=1) > 0).all()

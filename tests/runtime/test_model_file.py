@@ -47,7 +47,13 @@ def test_what_is_left_out_is_filled_in(tmp_path):
     path.write_bytes(write_info(b"", info))
     read = read_info(path)
     assert read["stored"] == {"dtype": "uint8", "scale": "clip-minmax"}
-    alone = {"doubt": 0.0, "doubt_seconds": None, "again_seconds": 0.0, "again_share": 0.0}
+    alone = {
+        "doubt": 0.0,
+        "doubt_seconds": None,
+        "doubt_places": [0.125, 0.875],
+        "again_seconds": 0.0,
+        "again_share": 0.0,
+    }
     assert read["listen"] == {"excerpts": 1, "clip_seconds": 6.0, "places": "spread", **alone}
     assert read["clips"]["frames"] is None
 

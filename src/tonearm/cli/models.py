@@ -144,8 +144,9 @@ def _hears(told: dict[str, Any]) -> list[str]:
     )  # fmt: skip
     words = f"of a long song {excerpts}, spread over it"
     if listen.get("doubt"):
-        of = f" of {listen['doubt_seconds']:g} s" if listen.get("doubt_seconds") else ""
-        words += f"; two more{of} where the first two genres are less than {100 * listen['doubt']:g} points apart"
+        more = f"{len(listen['doubt_places'])} more"
+        more += f" of {listen['doubt_seconds']:g} s" if listen["doubt_seconds"] else ""
+        words += f"; {more} where the first two genres are less than {100 * listen['doubt']:g} points apart"
     if listen.get("again_seconds"):
         words += f"; what is heard whole is heard again from {listen['again_seconds']:g} s on"
         words += f", with {100 * listen['again_share']:.0f} % of the say"

@@ -251,7 +251,8 @@ def _stretch(
     from tonearm import audio
     from tonearm.runtime import _listen
 
-    plan = predictor.plan
+    # As long as it may be at once, however short the excerpts are that make up an answer.
+    plan = predictor.plan._replace(clip_seconds=predictor.plan.whole_seconds)
     seconds = audio.info(path).seconds
     starts = _listen.starts(seconds, plan)
     length = plan.clip_seconds if len(starts) > 1 or seconds > plan.whole_seconds * _listen.SLACK else seconds

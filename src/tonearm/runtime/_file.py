@@ -82,7 +82,13 @@ def checked(path: object, info: Any) -> dict[str, Any]:
     if not info["temperature"] > 0 or not 0 <= info["threshold"] <= 1:
         raise ModelError(f"{path}: temperature {info['temperature']} or threshold {info['threshold']} cannot be")
     listen = {"excerpts": 1, "clip_seconds": info["feature"].get("clip_seconds") or 30.0, "places": "spread"}
-    listen |= {"doubt": 0.0, "doubt_seconds": None, "again_seconds": 0.0, "again_share": 0.0}
+    listen |= {
+        "doubt": 0.0,
+        "doubt_seconds": None,
+        "doubt_places": [0.125, 0.875],
+        "again_seconds": 0.0,
+        "again_share": 0.0,
+    }
     clips = {"frames": None, "overlap": 0.5, "join": "log-mean"}
     return {
         "version": "", "training": {}, "card": {}, "stored": dict(STORED), **info,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,14 +54,16 @@ def starts(seconds: float, plan: Plan) -> list[float]:
     return [min(max(0.0, start), room) for start in middles]
 
 
-def nearer_the_ends(source: Any, plan: Plan, seconds: float, sample_rate: int | None = None) -> list[Waveform]:
-    """Two excerpts more of a song that was heard already, in the middle of its first and of its last quarter.
+def more(
+    source: Any, plan: Plan, places: Sequence[float], seconds: float, sample_rate: int | None = None
+) -> list[Waveform]:
+    """Excerpts more of a song that was heard already, their middles at `places` (shares of its length), in order.
 
     None of a song that has no room for four, or where they cannot be read: there is an answer without them.
     """
     if seconds < 4 * plan.clip_seconds:
         return []
-    begins = [seconds * place - plan.clip_seconds / 2 for place in (1 / 8, 7 / 8)]
+    begins = [seconds * place - plan.clip_seconds / 2 for place in places]
     waveform = as_waveform(source, sample_rate)
     if waveform is not None:
         return [_piece(waveform, plan, start) for start in begins]

@@ -117,8 +117,8 @@ class Model:
         """What `excerpts` and their features say, and more of the sound where its model file wants that.
 
         A sound of one excerpt is heard a second time, begun a little later: where a feature looks at few of its
-        moments, others would say something else. A song is heard in two places more, each perhaps shorter, where its
-        first two genres are close. The embedding is always that of the excerpts, so that it can be compared.
+        moments, others would say something else. A song is heard in more places, each perhaps shorter, where its first
+        two genres are close. The embedding is always that of the excerpts, so that it can be compared.
         """
         listen = self.info["listen"]
         probabilities, embedding = self.from_excerpts(array)
@@ -128,7 +128,7 @@ class Model:
             probabilities = _together(probabilities, again, listen["again_share"])
         elif len(excerpts) > 1 and _margin(probabilities) < listen.get("doubt", 0.0):
             plan = self.plan._replace(clip_seconds=listen.get("doubt_seconds") or self.plan.clip_seconds)
-            if more := _checks.sounding(_listen.nearer_the_ends(source, plan, seconds, sample_rate)):
+            if more := _checks.sounding(_listen.more(source, plan, listen["doubt_places"], seconds, sample_rate)):
                 share = len(more) / (len(excerpts) + len(more))
                 probabilities = _together(probabilities, self.from_waveforms(more)[0], share)
         return probabilities, embedding
@@ -168,13 +168,27 @@ class Model:
         return self.features_of(_listen.listen(source, self.plan, sample_rate).excerpts)
 
     def features_of(self, waveforms: list[Waveform]) -> np.ndarray:
-        """The feature of each waveform, float32 (n, rows, frames), in the scale that the graph learnt from.
+        """The feature of excerpts of one sound, float32 (n, rows, frames), in the scale that the graph learnt from.
 
-        One alone is all there is of a sound, and looked at as closely as the feature allows.
+        One alone is all there is of a sound, and looked at as closely as the feature allows. Several that are short
+        stand side by side in the room of one: otherwise each would be repeated to fill it.
         """
-        arrays = [self._feature_of(waveform, closely=len(waveforms) == 1) for waveform in waveforms]
-        shortest = min(array.shape[1] for array in arrays)
-        return np.stack([array[:, :shortest] for array in arrays])
+        if len(waveforms) == 1:
+            return _stacked([self._feature_of(waveforms[0], closely=True)])
+        room = min(self.least_frames, self._frames_of(math.inf))
+        count = max(1, int(room * _listen.SLACK / self._frames_of(waveforms[0].seconds)))
+        if count > 1:
+            groups = [waveforms[at : at + count] for at in range(0, len(waveforms), count)]
+            rate = self.plan.sample_rate
+            waveforms = [Waveform(np.concatenate([each.samples for each in group]), rate) for group in groups]
+        return _stacked([self._feature_of(waveform) for waveform in waveforms])
+
+    def _frames_of(self, seconds: float) -> int:
+        """How many frames there are of so much sound, of a feature that has a number of frames for a clip."""
+        feature = self.feature
+        if not (getattr(feature, "frames", None) and feature.clip_seconds):
+            return self.least_frames
+        return max(1, round(feature.frames * min(1.0, seconds / feature.clip_seconds)))
 
     def _feature_of(self, waveform: Waveform, *, closely: bool = False) -> np.ndarray:
         """(rows, frames): all frames of the feature for a whole clip, in proportion for one that is shorter.
@@ -187,7 +201,7 @@ class Model:
         if frames and feature.clip_seconds:
             share = waveform.seconds / feature.clip_seconds
             if share * _listen.SLACK < 1:
-                some = max(1, round(frames * share))
+                some = self._frames_of(waveform.seconds)
                 room = feature.clip_seconds * feature.sample_rate / (frames * feature.n_fft)
                 turns = max(1, int(room if closely else min(room, self.least_frames / some)))
                 divisor = max((feature.frame_divisor or frames) * some / frames, some - 0.5)
@@ -211,7 +225,7 @@ class Model:
 
     def from_windows(self, waveforms: list[Waveform]) -> np.ndarray:
         """Sounds of their own, at the plan's rate: calibrated probabilities of each, (n, classes)."""
-        return self.from_features(self.features_of(waveforms))[0]
+        return self.from_features(_stacked([self._feature_of(waveform) for waveform in waveforms]))[0]
 
     def from_features(self, array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features of one sound each, (n, rows, frames), as a pack holds them: (n, classes) and embeddings (n, d)."""
@@ -283,6 +297,12 @@ class Model:
         """Up to which frequency it listens: its description may say less than its feature holds."""
         told = self.info["listen"].get("top_hz") or getattr(self.feature, "fmax", None)
         return int(told or self.plan.sample_rate // 2)
+
+
+def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
+    """Arrays (rows, frames) as one, (n, rows, frames), as long as the shortest."""
+    shortest = min(array.shape[1] for array in arrays)
+    return np.stack([array[:, :shortest] for array in arrays])
 
 
 def _together(probabilities: np.ndarray, others: np.ndarray, share: float) -> np.ndarray:
