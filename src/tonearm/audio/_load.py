@@ -114,8 +114,12 @@ class Sound:
         start = round(start_seconds * to_rate)
         length = None if clip_seconds is None else round(clip_seconds * to_rate)
         first, stop = _input_window(start, length, rate, to_rate)
-        reader.seek(first)
-        samples, at_end = _read(reader, None if stop is None else stop - first)
+        samples, at_end = None, None
+        if stop is not None and hasattr(reader, "excerpt"):  # a reader may know a quicker way
+            samples = reader.excerpt(first, stop - first)
+        if samples is None:
+            reader.seek(first)
+            samples, at_end = _read(reader, None if stop is None else stop - first)
         samples = resample(samples, rate, to_rate)
         skip = start - first * to_rate // rate
         samples = samples[skip : None if length is None else skip + length]

@@ -19,6 +19,10 @@ _BITRATES = {  # kbit/s by (MPEG-1?, layer), index 1 to 14
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by the version bits
 
 
+# Samples that come out of a decoder later than they went into the encoder, beside the encoder's own delay.
+DELAY = 529
+
+
 class Frame(NamedTuple):
     """One frame header: its size in bytes, what it decodes to, and what all frames of a stream share (`stream`)."""
 
@@ -101,6 +105,21 @@ def read_count(data: bytes, at: int) -> Count | None:
     return None
 
 
+def read_gaps(data: bytes, at: int) -> tuple[int, int] | None:
+    """Samples that decoders leave out at the beginning and the end, by what the encoder says in the frame at `at`."""
+    frame = parse_frame(data, at)
+    here = at + (frame.xing_offset if frame else 0)
+    if frame is None or bytes(data[here : here + 4]) not in (b"Xing", b"Info"):
+        return None
+    flags = data[here + 7]
+    encoder = here + 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
+    word = data[encoder + 21 : encoder + 24]
+    if len(word) < 3 or not any(word):
+        return None
+    delay, padding = word[0] << 4 | word[1] >> 4, (word[1] & 15) << 8 | word[2]
+    return delay + DELAY, max(0, padding - DELAY)
+
+
 def write_count(first: bytes, frames: int, size: int) -> bytes:
     """A frame with a Xing header that says what `scan` found, to stand before frames that begin with `first`."""
     header = bytes((first[0], first[1] | 1, first[2], first[3]))  # | 1: no checksum follows
@@ -144,6 +163,51 @@ def scan(file: BinaryIO, start: int) -> Scan:
         if not more:
             rest = parse_frame(data, at)
             return Scan(frames, passed + at, rest is not None and rest.stream == stream)
+
+
+class Walk:
+    """From header to header through a file whose frames follow each other without a gap."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file = file
+        self._at, self._number = start, 0
+        self._stream: tuple[int, int, int] | None = None
+        self._sizes: dict[bytes, int] = {}
+        self._passed: dict[int, int] = {}
+
+    def offset_of(self, number: int) -> int | None:
+        """Where frame `number` begins; None where something else stands in between, or the file ends before it."""
+        if number in self._passed:
+            return self._passed[number]
+        if number < self._number:
+            return None
+        self._file.seek(self._at)
+        sizes, left = self._sizes, number - self._number
+        while left:
+            data, at = self._file.read(1 << 20), 0
+            last = len(data) - 4
+            while left and at <= last:
+                size = sizes.get(data[at : at + 3])
+                if size is None:
+                    size = self._size(data, at)
+                if not size:
+                    return None
+                at += size
+                left -= 1
+            if at == 0:
+                return None
+            self._at += at
+            self._number = number - left
+            self._file.seek(self._at)
+        self._passed[number] = self._at
+        return self._at
+
+    def _size(self, data: bytes, at: int) -> int:
+        frame = parse_frame(data, at)
+        self._stream = self._stream or (frame and frame.stream)
+        size = frame.size if frame is not None and frame.stream == self._stream else 0
+        self._sizes[data[at : at + 3]] = size
+        return size
 
 
 def id3_size(head: bytes) -> int:
