@@ -2,11 +2,11 @@
 
     python benchmarks/listening.py SONGS --model fma
 
-For each song in the folder, windows of the model's own length are heard every few seconds; their joined votes are the
-answer of the whole song. Then as few as 1, 2, 3, 5, 8 windows, spread as `tonearm predict` spreads them and shifted by
-up to a tenth of the song to have more than one try per song, are held against it: how often the first genre is the
-same, how far the probabilities are (mean absolute difference), and what it costs in CPU time to decode and to answer.
-The last row hears as the model does: its own number of excerpts, and two more where it is in doubt (not shifted).
+For each song in the folder, windows of the clip that the model learnt from are heard every few seconds; their joined
+votes are the answer of the whole song. Then as few as 1, 2, 3, 5, 8 windows, spread as `tonearm predict` spreads them
+and shifted by up to a tenth of the song to have more than one try per song, are held against it: how often the first
+genre is the same, how far the probabilities are (mean absolute difference), and what it costs in CPU time to decode and
+to answer. The last row hears as the model does, and more where it is in doubt (not shifted).
 """
 
 from __future__ import annotations
@@ -23,10 +23,15 @@ from tonearm import audio
 from tonearm.runtime import _listen
 
 
+def long(model) -> _listen.Plan:
+    """Clips as long as those that the model learnt from, which its own excerpts need not be."""
+    return model.plan._replace(clip_seconds=model.plan.whole_seconds)
+
+
 def windows(model, path: Path, step_seconds: float) -> tuple[np.ndarray, np.ndarray]:
     """Starts in seconds and crop logits (windows, crops, classes) of a song."""
     starts, logits = [], []
-    for start, waveform in _listen.windows(str(path), model.plan, step_seconds):
+    for start, waveform in _listen.windows(str(path), long(model), step_seconds):
         starts.append(start)
         logits.append(model._answers(model.features_of([waveform]))[0][0])
     return np.array(starts), np.stack(logits)
@@ -38,7 +43,7 @@ def joined(model, logits: np.ndarray) -> np.ndarray:
 
 def cost(model, path: Path, excerpts: int) -> tuple[float, float]:
     """CPU milliseconds to decode and to answer with so many excerpts."""
-    plan = model.plan._replace(excerpts=excerpts)
+    plan = long(model)._replace(excerpts=excerpts)
     begun = time.process_time()
     heard = _listen.listen(str(path), plan)
     decoded = time.process_time()
@@ -49,19 +54,24 @@ def cost(model, path: Path, excerpts: int) -> tuple[float, float]:
 def as_it_hears(model, paths: list[Path], songs: list[tuple[np.ndarray, np.ndarray]]) -> dict:
     """What `predict` says, doubt and all, against the answer of the whole song."""
     same, apart, heard, times = [], [], [], []
+    features_of, seconds = model.features_of, 0.0
+
+    def counted(waveforms: list) -> np.ndarray:
+        nonlocal seconds
+        seconds += sum(waveform.seconds for waveform in waveforms)
+        return features_of(waveforms)
+
+    model.features_of = counted
     for path, (_, logits) in zip(paths, songs, strict=True):
-        whole, begun = joined(model, logits), time.process_time()
-        sounds: list[int] = []
-        told = model.predict(str(path), features_to=lambda array, sounds=sounds: sounds.append(len(array)))
+        whole, begun, seconds = joined(model, logits), time.process_time(), 0.0
+        told = model.predict(str(path))
         times.append(1e3 * (time.process_time() - begun))
-        few = model.from_excerpts(model.features(str(path)))[0]
-        ranked = np.sort(few)
-        doubt = ranked[-1] - ranked[-2] < model.info["listen"]["doubt"] and sounds[0] > 1
         same.append(int(told.probabilities.argmax() == whole.argmax()))
         apart.append(float(np.abs(told.probabilities - whole).mean()))
-        heard.append(sounds[0] + 2 * doubt)
+        heard.append(seconds)
+    model.features_of = features_of
     return {
-        "excerpts": float(np.mean(heard)),
+        "heard_seconds": float(np.mean(heard)),
         "same_first_genre": float(np.mean(same)),
         "mean_difference": float(np.mean(apart)),
         "n": len(same),
@@ -80,7 +90,7 @@ def main() -> None:
     arguments = parser.parse_args()
     model = tonearm.load(arguments.model)
     paths = [path for path in sorted(arguments.songs.iterdir()) if path.suffix.lower() in audio.SUFFIXES]
-    paths = [path for path in paths if audio.info(path).seconds > model.plan.clip_seconds * 1.5]
+    paths = [path for path in paths if audio.info(path).seconds > model.plan.whole_seconds * 1.5]
     songs = [windows(model, path, arguments.step_seconds) for path in paths]
     model.predict(str(paths[0]))  # what is loaded once is not part of the cost
     rows = []
@@ -88,9 +98,9 @@ def main() -> None:
         same, apart = [], []
         for starts, logits in songs:
             whole = joined(model, logits)
-            seconds = starts[-1] + model.plan.clip_seconds
+            seconds = starts[-1] + model.plan.whole_seconds
             for shift in np.linspace(-0.1, 0.1, arguments.shifts) if arguments.shifts > 1 else (0.0,):
-                plan = model.plan._replace(excerpts=count)
+                plan = long(model)._replace(excerpts=count)
                 wanted = np.array(_listen.starts(seconds, plan)) + shift * seconds
                 chosen = np.abs(starts[:, None] - np.clip(wanted, 0, starts[-1])).argmin(0)
                 some = joined(model, logits[chosen])
@@ -114,10 +124,12 @@ def main() -> None:
         return
     print(f"{model.name} {model.version}: {len(paths)} songs, {arguments.shifts} shifts each")
     for row in rows:
-        words = f"{row['excerpts']:4.3g} excerpts: first genre as of the whole song {row['same_first_genre']:.0%}"
+        whole = "in_all_ms" in row
+        begin = f"{row['heard_seconds']:4.0f} s, as it hears" if whole else f"{row['excerpts']:4.3g} excerpts"
+        words = f"{begin}: first genre as of the whole song {row['same_first_genre']:.0%}"
         words += f" of {row['n']}, probabilities apart {row['mean_difference']:.3f}"
-        if "in_all_ms" in row:
-            print(f"{words}, {row['in_all_ms']:.0f} ms in all: as it hears, more in doubt")
+        if whole:
+            print(f"{words}, {row['in_all_ms']:.0f} ms in all")
         else:
             print(f"{words}, decode {row['decode_ms']:.0f} ms, answer {row['answer_ms']:.0f} ms")
 
