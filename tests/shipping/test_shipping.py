@@ -288,6 +288,19 @@ def test_a_residual_net_begins_as_the_plain_one_and_keeps_its_function_in_16_bit
     assert not [m for m in deep.body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
 
 
+def test_a_crop_answers_as_a_whole_and_in_stretches():
+    torch.manual_seed(3)
+    net = BandNet(128, {"genre": 3}, width=4, embedding=8).eval()
+    stored = torch.rand(2, 128, 64) * 255
+    with torch.no_grad():
+        logits, embedding = graph.Whole([net], frames=64, crops=1, crop_frames=64, stretches=(2,))(stored)
+        maps = net.maps(stored / 255)
+        assert maps.shape[2] == 8
+        told = [net.heads["genre"](net.pooled(part)).log_softmax(1) for part in (maps, maps[:, :, :4], maps[:, :, 4:])]
+        torch.testing.assert_close(logits, sum(told) / 3)
+        torch.testing.assert_close(embedding, net.embed(stored / 255))
+
+
 def test_a_trunk_has_the_net_and_training_that_its_recipe_is_given(packs, tmp_path):
     import yaml
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,9 @@ class Whole(nn.Module):
     """Features (batch, bands, frames) as packs store them (0 to 255) to logits (batch, classes) and an embedding.
 
     The logits are a weighted mean of log-probabilities: of each net over evenly spread crops, and of the kernel
-    machine over statistics of the clip. The embedding is what the nets embed, a mean over the crops, side by side.
+    machine over statistics of the clip. What a net's convolutions make of a crop is pooled as a whole and, for each
+    number in `stretches`, in so many parts, of which each answers too: that costs next to nothing. The embedding is
+    what the nets embed of whole crops, a mean over them, side by side.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class Whole(nn.Module):
         crops: int,
         crop_frames: int,
         bands: np.ndarray | None = None,
+        stretches: Sequence[int] = (),
         kernel: tuple[Statistics, KernelRidge] | None = None,
         share: float = 0.0,
         sharpness: float = 1.0,
@@ -35,6 +39,7 @@ class Whole(nn.Module):
         super().__init__()
         self.nets = nn.ModuleList(nets)
         self.places = np.linspace(0, frames - crop_frames, crops).round().astype(int).tolist()
+        self.stretches = tuple(stretches)
         self.crop_frames, self.share, self.sharpness = crop_frames, share if kernel else 0.0, sharpness
         self.statistics, self.kernel = kernel if kernel else (None, None)
         self.register_buffer("bands", None if bands is None else torch.from_numpy(bands.astype(np.float32)))
@@ -47,8 +52,13 @@ class Whole(nn.Module):
         pieces = torch.cat([x[:, :, at : at + self.crop_frames] for at in self.places], 0)
         logits, embeddings = 0.0, []
         for net in self.nets:
-            embedded = net.embed(pieces)
-            told = net.heads["genre"](embedded).log_softmax(1)
+            maps = net.maps(pieces)
+            embedded = net.pooled(maps)
+            parts = [embedded]
+            for number in self.stretches:
+                edges = [maps.shape[2] * i // number for i in range(number + 1)]
+                parts += [net.pooled(maps[:, :, a:b]) for a, b in itertools.pairwise(edges)]
+            told = sum(net.heads["genre"](part).log_softmax(1) for part in parts) / len(parts)
             logits = logits + told.reshape(count, -1, told.shape[1]).mean(0) / len(self.nets)
             embeddings.append(embedded.reshape(count, -1, embedded.shape[1]).mean(0))
         if self.kernel is not None:

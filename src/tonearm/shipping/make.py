@@ -158,7 +158,7 @@ def _model(shop: Workshop, rows: np.ndarray, seed: int, name: str) -> graph.Whol
         part = (statistics, machine)
     setting = recipe.kernel
     whole = graph.Whole(
-        nets, frames=shop.frames, crops=recipe.crops, bands=shop.bands,
+        nets, frames=shop.frames, crops=recipe.crops, bands=shop.bands, stretches=recipe.stretches,
         crop_frames=min(shop.frames, recipe.crop_frames or recipe.training.crop_frames),
         kernel=part, share=setting.share if setting else 0.0, sharpness=setting.sharpness if setting else 1.0,
     )  # fmt: skip

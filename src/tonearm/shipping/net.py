@@ -66,14 +66,21 @@ class BandNet(nn.Module):
         self.register_buffer("mean", torch.zeros(bands, 1))
         self.register_buffer("deviation", torch.ones(bands, 1))
 
-    def embed(self, crops: torch.Tensor) -> torch.Tensor:
+    def maps(self, crops: torch.Tensor) -> torch.Tensor:
+        """(batch, channels, times): what the convolutions make of crops, a time for eight frames."""
         scaled = ((crops - self.mean) / self.deviation).unsqueeze(1)
         maps = self.body(scaled.contiguous(memory_format=torch.channels_last))
-        maps = self.mix(maps.flatten(1, 2))
+        return self.mix(maps.flatten(1, 2))
+
+    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
+        """The embedding of maps, or of a stretch of them."""
         # Not Tensor.std: its gradient at no deviation at all is not a number.
         middle = maps.mean(2)
         spread = ((maps - middle.unsqueeze(2)) ** 2).mean(2).add(1e-5).sqrt()
         return self.to_embedding(torch.cat([middle, maps.amax(2), spread], 1))
+
+    def embed(self, crops: torch.Tensor) -> torch.Tensor:
+        return self.pooled(self.maps(crops))
 
     def forward(self, crops: torch.Tensor) -> dict[str, torch.Tensor]:
         embedded = self.embed(crops)

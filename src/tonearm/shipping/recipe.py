@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -102,6 +102,7 @@ class Recipe(Section):
     """A shipped model. `top_hz` cuts the bands above it off; `teacher` names a pack of vectors of the same tracks.
 
     A clip is heard in `crops` of `crop_frames`, spread over it; as long as those of training where that is left out.
+    A crop answers as a whole, and for each number in `stretches` in so many parts.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Recipe(Section):
     members: int = Field(1, ge=1)
     crops: int = Field(5, ge=1)
     crop_frames: int | None = Field(None, ge=8)
+    stretches: tuple[Annotated[int, Field(ge=2, le=8)], ...] = ()
     seeds: tuple[int, ...] = (0,)
     fit_on: tuple[str, ...] = ("train", "valid")
     net: Net = Net()
