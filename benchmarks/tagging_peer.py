@@ -209,13 +209,13 @@ def segments(mel: np.ndarray, info: dict[str, Any]) -> np.ndarray:
     crop, found = info["clips"]["frames"], []
     for start in range(0, max(1, mel.shape[1] - long + 1), long):
         clip = mel[:, start : start + long]
+        clip = np.maximum(clip - clip.max(), -feature["top_db"])
+        clip = np.round((clip - clip.min()) / max(np.ptp(clip), 1e-9) * 255)
         if feature.get("frames"):
             count = feature["frames"]
             divisor = feature.get("frame_divisor") or count
             columns = ((np.arange(count) + 0.5) / divisor * clip.shape[1]).astype(int)
             clip = clip[:, np.minimum(columns, clip.shape[1] - 1)]
-        clip = np.maximum(clip - clip.max(), -feature["top_db"])
-        clip = np.round((clip - clip.min()) / max(np.ptp(clip), 1e-9) * 255)
         size = crop or clip.shape[1]
         if clip.shape[1] < size:
             clip = np.take(clip, np.arange(size) % clip.shape[1], axis=1)

@@ -135,6 +135,25 @@ def test_clips_on_disk_and_in_the_pack_are_answered_alike(model, shared_data):
         assert there
         of_pack, _ = model.from_features(opened.features[[row for row, _ in there]])
         of_audio = np.stack([model.predict(path).probabilities for _, path in there])
-        same = (of_pack.argmax(axis=1) == of_audio.argmax(axis=1)).mean()
-        assert same >= 0.9
+        same = of_pack.argmax(axis=1) == of_audio.argmax(axis=1)
+        ranked = np.sort(of_pack, axis=1)
+        # Which of two comes first where the pack itself puts them within two points is a toss-up.
+        decided = ranked[:, -1] - ranked[:, -2] >= 0.02
+        assert decided.mean() >= 0.8
+        assert same[decided].all()
         assert np.median(np.abs(of_pack - of_audio).max(axis=1)) < 0.05
+
+
+def test_what_fma_hears_of_a_clip_is_its_row_in_the_pack(shared_data):
+    """Decibels below the peak of all frames, and the scale of all of them, though one in twenty is looked at."""
+    from tonearm import packs
+
+    model, pack = tonearm.load("fma"), packs.open_pack(shared_data / "fma-small-mel")
+    place = {name: row for row, name in enumerate(pack.ids.tolist())}
+    apart = [
+        np.abs(model.features(path)[0] - pack.features[place[path.stem]].astype(float)).mean()
+        for path in sorted((shared_data / "audio/fma").glob("*.mp3"))
+    ]
+    assert len(apart) == 5
+    assert np.median(apart) < 0.6  # of 255: the pack cuts off where the feature rounds
+    assert max(apart) < 5  # one clip of another length than when the pack was made

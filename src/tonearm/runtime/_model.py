@@ -206,7 +206,10 @@ class Model:
                 turns = max(1, int(room if closely else min(room, self.least_frames / some)))
                 divisor = max((feature.frame_divisor or frames) * some / frames, some - 0.5)
                 feature = dataclasses.replace(feature, frames=some * turns, frame_divisor=divisor * turns)
-        array = features.quantise(feature(waveform), stored["dtype"], stored.get("scale")).astype(np.float32)
+        values, peak = _values(feature, waveform)
+        # The peak takes part in the scale, as all frames did when a pack was made of some of them.
+        array = features.quantise(np.c_[values, peak], stored["dtype"], stored.get("scale"))
+        array = array[:, : values.shape[1]].astype(np.float32)
         if turns > 1:
             array = np.concatenate([array[:, turn::turns] for turn in range(turns)], axis=1)
         return tiled(array, self.least_frames)
@@ -297,6 +300,35 @@ class Model:
         """Up to which frequency it listens: its description may say less than its feature holds."""
         told = self.info["listen"].get("top_hz") or getattr(self.feature, "fmax", None)
         return int(told or self.plan.sample_rate // 2)
+
+
+# Of the loudest windows of a clip, so many are looked at for its peak.
+LOUDEST = 16
+
+
+def _values(feature: Any, waveform: Waveform) -> tuple[np.ndarray, np.ndarray]:
+    """The feature of a clip, (rows, frames), and what its peak is like, (rows, 0 or 1).
+
+    Decibels are relative to the peak of the whole clip, also where frames leave sound between them: a pack was made
+    from all frames, of which some were kept. There the peak is looked for in the loudest windows.
+    """
+    size, hop = getattr(feature, "n_fft", 0), getattr(feature, "hop_length", 0)
+    samples = waveform.samples
+    sparse = getattr(feature, "frames", None) and feature.frames * size < len(samples)
+    if not sparse or getattr(feature, "ref", None) != "max" or not feature.top_db or size % hop:
+        values = feature(waveform)
+        return values, values[:, :0]
+    blocks = samples[: len(samples) // hop * hop].reshape(-1, hop)
+    power = np.einsum("ij,ij->i", blocks, blocks)
+    power = np.convolve(power, np.ones(size // hop, np.float32), mode="valid")
+    count = min(LOUDEST, len(power))
+    starts = np.argpartition(power, -count)[-count:] * hop
+    loudest = np.concatenate([samples[start : start + size] for start in starts])
+    plain = dataclasses.replace(feature, ref=1.0, top_db=None)
+    each = dataclasses.replace(plain, frames=None, frame_divisor=None, center=False, hop_length=size, clip_seconds=None)
+    values = plain(waveform)
+    peak = max(values.max(), each(Waveform(loudest, waveform.sample_rate)).max())
+    return np.maximum(values - peak, -feature.top_db), np.zeros((len(values), 1), values.dtype)
 
 
 def _stacked(arrays: list[np.ndarray]) -> np.ndarray:
