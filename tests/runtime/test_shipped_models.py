@@ -135,9 +135,11 @@ def test_clips_on_disk_and_in_the_pack_are_answered_alike(model, shared_data):
         assert there
         of_pack, _ = model.from_features(opened.features[[row for row, _ in there]])
         of_audio = np.stack([model.predict(path).probabilities for _, path in there])
+        once = np.stack([model.from_features(model.features(path))[0][0] for _, path in there])
+        assert (of_pack.argmax(axis=1) == once.argmax(axis=1)).mean() >= 0.9
+        # What a second hearing adds may turn a toss-up: the pack puts its first two within two points.
         same = of_pack.argmax(axis=1) == of_audio.argmax(axis=1)
         ranked = np.sort(of_pack, axis=1)
-        # Which of two comes first where the pack itself puts them within two points is a toss-up.
         decided = ranked[:, -1] - ranked[:, -2] >= 0.02
         assert decided.mean() >= 0.8
         assert same[decided].all()
