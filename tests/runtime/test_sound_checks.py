@@ -65,6 +65,16 @@ def test_made_signals_are_told_apart_whole_short_at_other_rates_and_from_mp3(nam
     assert "short" in codes(signal[:RATE])
 
 
+@pytest.mark.parametrize("name", [*TONES, *NOISES])
+def test_few_frames_never_take_what_is_made_for_plain_music(name):
+    signal = {**TONES, **NOISES}[name]
+    waveform = Waveform((0.5 * signal / np.abs(signal).max()).astype(np.float32), RATE)
+    short = Waveform(waveform.samples[: 3 * RATE], RATE)
+    for excerpts in ([waveform], [waveform, waveform], [short]):
+        steady, _, one_tone = _checks.measures(excerpts, _checks.FEW)
+        assert max(steady - _checks.PLAIN_STEADY, one_tone - _checks.PLAIN_TONE) > 0.1
+
+
 @pytest.mark.parametrize("level", [0.0, 1e-5, 1e-4])
 def test_silence_and_what_cannot_be_told_from_it(level):
     assert codes(level * noise() / np.abs(noise()).max()) == ["silent"]
