@@ -15,6 +15,11 @@ from tonearm.runtime import _listen
 
 RATE = 22050
 TWO = {"excerpts": 2, "clip_seconds": 6.0}
+ENDS = [1 / 8, 7 / 8]
+
+
+def below(margin: float, *places: float) -> dict:
+    return {"margin": margin, "places": list(places) or ENDS}
 
 
 def song(seconds: float) -> np.ndarray:
@@ -41,7 +46,7 @@ def stretch(samples: np.ndarray, start_seconds: float) -> Waveform:
 
 def test_a_song_in_doubt_is_heard_nearer_to_its_ends_too(model):
     samples, places = song(48.0), (12, 36, 6, 42)
-    calm, doubting = model(), model(doubt=1.0)
+    calm, doubting = model(), model(doubts=[below(1.0)])
     pieces = [stretch(samples, place - 3) for place in places]
     of_two, embedding = calm.from_waveforms(pieces[:2])
     of_four = calm.from_waveforms(pieces)[0]
@@ -52,22 +57,35 @@ def test_a_song_in_doubt_is_heard_nearer_to_its_ends_too(model):
     np.testing.assert_allclose(asked[1], embedding, rtol=1e-6)  # what is compared does not depend on doubt
 
 
-def test_places_more_may_be_shorter_than_excerpts(model):
+def test_it_hears_on_for_as_long_as_it_is_in_doubt(model):
     samples = song(48.0)
-    doubting = model(doubt=1.0, doubt_seconds=4.0)
-    of_two = model().ask(samples, sample_rate=RATE)[0]
-    pieces = [Waveform(samples[(place - 2) * RATE : (place + 2) * RATE], RATE) for place in (6, 42)]
-    joined = np.sqrt(of_two * model().from_waveforms(pieces)[0])  # two votes each
-    np.testing.assert_allclose(doubting.ask(samples, sample_rate=RATE)[0], joined / joined.sum(), rtol=1e-9)
+    pieces = {place: stretch(samples, 48 * place - 3) for place in (1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 7 / 8)}
+
+    def answer(*places: float) -> np.ndarray:
+        return model().from_waveforms([pieces[place] for place in places])[0]
+
+    def margin(shares: np.ndarray) -> float:
+        second, first = np.sort(shares)[-2:]
+        return first - second
+
+    steps = [(1 / 4, 3 / 4), (3 / 8, 5 / 8), (1 / 2,), ENDS]
+    heard = [answer(*sum(map(tuple, steps[: count + 1]), ())) for count in range(4)]
+    assert len({round(margin(shares), 6) for shares in heard}) == 4
+    for last in range(4):
+        # In doubt before each step but the last: with all of them, it has to stop there.
+        doubts = [below(margin(heard[i]) * (1.01 if i < last else 0.99), *steps[i + 1]) for i in range(3)]
+        told = model(doubts=doubts).ask(samples, sample_rate=RATE)[0]
+        np.testing.assert_allclose(told, heard[last], atol=1e-9)
 
 
 def test_short_excerpts_stand_side_by_side_and_more_places_too(tmp_path):
     samples = song(48.0)
     clips = {"frames": 60, "overlap": 0.5, "join": "log-mean"}  # the graph takes a clip of 6 s
-    listen = {"excerpts": 2, "clip_seconds": 3.0, "doubt_places": [1 / 8, 3 / 8, 5 / 8, 7 / 8]}
+    listen = {"excerpts": 2, "clip_seconds": 3.0}
     calm, doubting = (
-        tonearm.load(write_tiny(tmp_path / f"{doubt}.onnx", listen={**listen, "doubt": doubt}, clips=clips))
-        for doubt in (0.0, 1.0)
+        tonearm.load(write_tiny(tmp_path / f"{margin}.onnx", listen={**listen, "doubts": [doubt]}, clips=clips))
+        for margin in (0.0, 1.0)
+        for doubt in [below(margin, 1 / 8, 3 / 8, 5 / 8, 7 / 8)]
     )
 
     def beside(*places: float) -> Waveform:
@@ -92,14 +110,14 @@ def test_who_is_not_in_doubt_hears_no_more(model, monkeypatch):
     samples = song(48.0)
     first = np.sort(model().ask(samples, sample_rate=RATE)[0])
     margin = first[-1] - first[-2]
-    monkeypatch.setattr(_listen, "more", lambda *given: pytest.fail("it was sure enough"))
-    model(doubt=margin * 0.99).ask(samples, sample_rate=RATE)
+    monkeypatch.setattr(_listen.Hearing, "more", lambda *given: pytest.fail("it was sure enough"))
+    model(doubts=[below(margin * 0.99)]).ask(samples, sample_rate=RATE)
     with pytest.raises(pytest.fail.Exception):
-        model(doubt=margin * 1.01).ask(samples, sample_rate=RATE)
+        model(doubts=[below(margin * 1.01)]).ask(samples, sample_rate=RATE)
 
 
 def test_a_file_and_its_samples_are_heard_alike_and_predict_says_what_ask_says(model, tmp_path):
-    samples, doubting = song(48.0), model(doubt=1.0)
+    samples, doubting = song(48.0), model(doubts=[below(1.0)])
     soundfile.write(tmp_path / "song.wav", samples, RATE, subtype="FLOAT")
     of_array = doubting.ask(samples, sample_rate=RATE)[0]
     content = (tmp_path / "song.wav").read_bytes()
@@ -115,7 +133,7 @@ def test_a_file_and_its_samples_are_heard_alike_and_predict_says_what_ask_says(m
 
 
 def test_a_song_without_room_for_four_or_silent_at_its_ends_keeps_its_answer(model):
-    calm, doubting = model(), model(doubt=1.0)
+    calm, doubting = model(), model(doubts=[below(1.0)])
     short = song(20.0)
     np.testing.assert_array_equal(doubting.ask(short, sample_rate=RATE)[0], calm.ask(short, sample_rate=RATE)[0])
     quiet = song(48.0)

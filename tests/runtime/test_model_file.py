@@ -47,13 +47,7 @@ def test_what_is_left_out_is_filled_in(tmp_path):
     path.write_bytes(write_info(b"", info))
     read = read_info(path)
     assert read["stored"] == {"dtype": "uint8", "scale": "clip-minmax"}
-    alone = {
-        "doubt": 0.0,
-        "doubt_seconds": None,
-        "doubt_places": [0.125, 0.875],
-        "again_seconds": 0.0,
-        "again_share": 0.0,
-    }
+    alone = {"doubts": [], "again_seconds": 0.0, "again_share": 0.0}
     assert read["listen"] == {"excerpts": 1, "clip_seconds": 6.0, "places": "spread", **alone}
     assert read["clips"]["frames"] is None
 
@@ -69,6 +63,16 @@ def test_what_is_left_out_is_filled_in(tmp_path):
         ({"temperature": "warm"}, "temperature"),
         ({"licence": None}, "licence"),
         ({"feature": []}, "feature"),
+        *(
+            ({"listen": {"doubts": doubts}}, "doubt")
+            for doubts in (
+                0.1,
+                [0.1],
+                [{"margin": 0.1}],
+                [{"margin": "x", "places": [0.5]}],
+                [{"margin": 0.1, "places": [1.5]}],
+            )
+        ),
     ],
 )
 def test_a_description_that_is_not_whole_is_refused(changes, words, tmp_path):

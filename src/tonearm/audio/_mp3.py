@@ -170,20 +170,17 @@ class Walk:
 
     def __init__(self, file: BinaryIO, start: int) -> None:
         self._file = file
-        self._at, self._number = start, 0
         self._stream: tuple[int, int, int] | None = None
         self._sizes: dict[bytes, int] = {}
-        self._passed: dict[int, int] = {}
+        self._passed = {0: start}
 
     def offset_of(self, number: int) -> int | None:
         """Where frame `number` begins; None where something else stands in between, or the file ends before it."""
-        if number in self._passed:
-            return self._passed[number]
-        if number < self._number:
-            return None
-        self._file.seek(self._at)
-        sizes, left = self._sizes, number - self._number
+        nearest = max(passed for passed in self._passed if passed <= number)
+        here, left = self._passed[nearest], number - nearest
+        sizes = self._sizes
         while left:
+            self._file.seek(here)
             data, at = self._file.read(1 << 20), 0
             last = len(data) - 4
             while left and at <= last:
@@ -196,11 +193,9 @@ class Walk:
                 left -= 1
             if at == 0:
                 return None
-            self._at += at
-            self._number = number - left
-            self._file.seek(self._at)
-        self._passed[number] = self._at
-        return self._at
+            here += at
+            self._passed[number - left] = here
+        return here
 
     def _size(self, data: bytes, at: int) -> int:
         frame = parse_frame(data, at)

@@ -48,7 +48,7 @@ class Piece(NamedTuple):
 
 
 class Pieces:
-    """Stretches of one open file; quickest in the order of the file."""
+    """Stretches of one open file."""
 
     def __init__(self, file: BinaryIO, start: Start) -> None:
         self._file, self._dropped = file, start.dropped

@@ -81,19 +81,26 @@ def checked(path: object, info: Any) -> dict[str, Any]:
         raise ModelError(f"{path}: its classes are not two or more different names")
     if not info["temperature"] > 0 or not 0 <= info["threshold"] <= 1:
         raise ModelError(f"{path}: temperature {info['temperature']} or threshold {info['threshold']} cannot be")
+    if not _are_doubts(info["listen"].get("doubts", [])):
+        raise ModelError(f"{path}: what it hears more of in doubt cannot be: {info['listen']['doubts']!r:.100}")
     listen = {"excerpts": 1, "clip_seconds": info["feature"].get("clip_seconds") or 30.0, "places": "spread"}
-    listen |= {
-        "doubt": 0.0,
-        "doubt_seconds": None,
-        "doubt_places": [0.125, 0.875],
-        "again_seconds": 0.0,
-        "again_share": 0.0,
-    }
+    listen |= {"doubts": [], "again_seconds": 0.0, "again_share": 0.0}
     clips = {"frames": None, "overlap": 0.5, "join": "log-mean"}
     return {
         "version": "", "training": {}, "card": {}, "stored": dict(STORED), **info,
         "listen": {**listen, **info["listen"]}, "clips": {**clips, **(info.get("clips") or {})},
     }  # fmt: skip
+
+
+def _are_doubts(told: Any) -> bool:
+    """Whether they are steps: below a margin between the first two genres, places (shares of a song) to hear more of."""
+    return isinstance(told, list) and all(
+        isinstance(doubt, dict)
+        and isinstance(doubt.get("margin"), (int, float))
+        and isinstance(doubt.get("places"), list)
+        and all(isinstance(place, (int, float)) and 0 < place < 1 for place in doubt["places"])
+        for doubt in told
+    )
 
 
 def write_info(content: bytes, info: dict[str, Any]) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,36 +55,49 @@ def starts(seconds: float, plan: Plan) -> list[float]:
     return [min(max(0.0, start), room) for start in middles]
 
 
-def more(
-    source: Any, plan: Plan, places: Sequence[float], seconds: float, sample_rate: int | None = None
-) -> list[Waveform]:
-    """Excerpts more of a song that was heard already, their middles at `places` (shares of its length), in order.
+class Hearing:
+    """A sound while it is open: what is heard of it first, and more of it where that is asked for."""
 
-    None of a song that has no room for four, or where they cannot be read: there is an answer without them.
-    """
-    if seconds < 4 * plan.clip_seconds:
-        return []
-    begins = [seconds * place - plan.clip_seconds / 2 for place in places]
+    def __init__(self, heard: Heard, plan: Plan, piece: Callable[[float], Waveform]) -> None:
+        self.heard, self._plan, self._piece = heard, plan, piece
+
+    def more(self, places: Sequence[float]) -> list[Waveform]:
+        """Excerpts more of a song, their middles at `places` (shares of its length).
+
+        None of a song that has no room for four, or where they cannot be read: there is an answer without them.
+        """
+        seconds, length = self.heard.seconds, self._plan.clip_seconds
+        if seconds < 4 * length:
+            return []
+        try:
+            return [self._piece(seconds * place - length / 2) for place in places]
+        except AudioError:
+            return []
+
+
+@contextmanager
+def hearing(source: Any, plan: Plan, sample_rate: int | None = None) -> Iterator[Hearing]:
+    """A path, bytes, an open binary file, a Waveform, or an array with its `sample_rate`, opened once for all of it."""
     waveform = as_waveform(source, sample_rate)
     if waveform is not None:
-        return [_piece(waveform, plan, start) for start in begins]
-    try:
-        with audio.reading(seekable(source)) as sound:
-            return [
-                sound.load(sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=plan.clip_seconds,
-                           min_seconds=plan.clip_seconds / SLACK)
-                for start in begins
-            ]  # fmt: skip
-    except AudioError:
-        return []
+        yield Hearing(_of_waveform(waveform, plan), plan, lambda start: _piece(waveform, plan, start))
+        return
+    source = seekable(source)
+    with audio.reading(source) as sound:  # to look at a header may take reading the whole file
+        least = plan.clip_seconds / SLACK
+        yield Hearing(
+            _of_file(source, sound, plan),
+            plan,
+            lambda start: sound.load(
+                sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=plan.clip_seconds, min_seconds=least
+            ),
+        )
 
 
 def listen(source: Any, plan: Plan, sample_rate: int | None = None) -> Heard:
-    """The excerpts of a path, bytes, an open binary file, a Waveform, or an array with its `sample_rate`."""
-    waveform = as_waveform(source, sample_rate)
-    if waveform is not None:
-        return _of_waveform(waveform, plan)
-    return _of_file(seekable(source), plan)
+    """The excerpts of a sound of any kind that `hearing` takes."""
+    with hearing(source, plan, sample_rate) as sound:
+        return sound.heard
 
 
 def as_waveform(source: Any, sample_rate: int | None) -> Waveform | None:
@@ -142,19 +156,18 @@ def _piece(waveform: Waveform, plan: Plan, start_seconds: float) -> Waveform:
     return Waveform(audio.resample(samples, rate, plan.sample_rate), plan.sample_rate)
 
 
-def _of_file(source: Any, plan: Plan) -> Heard:
+def _of_file(source: Any, sound: audio.Sound, plan: Plan) -> Heard:
     found: list[Waveform] = []
     failed: AudioError | None = None
-    with audio.reading(source) as sound:  # once for all excerpts: to look at a header may take reading the whole file
-        told = sound.info
-        length = plan.clip_seconds if told.seconds > plan.whole_seconds * SLACK else plan.whole_seconds * SLACK
-        for start in starts(told.seconds, plan):
-            try:
-                found.append(sound.load(sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=length))
-            except AudioError as error:
-                if error.code not in ("too-short", "empty"):
-                    raise
-                failed = error  # the file ends before its header says so
+    told = sound.info
+    length = plan.clip_seconds if told.seconds > plan.whole_seconds * SLACK else plan.whole_seconds * SLACK
+    for start in starts(told.seconds, plan):
+        try:
+            found.append(sound.load(sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=length))
+        except AudioError as error:
+            if error.code not in ("too-short", "empty"):
+                raise
+            failed = error  # the file ends before its header says so
     warnings = {sentence for waveform in found for sentence in waveform.warnings}
     if failed is not None:
         warnings.add(f"truncated: {failed.reason}")

@@ -7,7 +7,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +78,13 @@ class Model:
         if top < 1 or not (threshold is None or 0 <= threshold <= 1):
             raise UsageError("top is at least 1, a threshold from 0 to 1")
         path, source = _listen.path_of(source), _listen.seekable(source)
-        heard = _listen.listen(source, self.plan, sample_rate)
-        excerpts, warnings = _checks.examine(heard.excerpts, heard.there_seconds)
-        array = self.features_of(excerpts)
-        if features_to is not None:
-            features_to(array)
-        probabilities, embedding = self._asked(source, sample_rate, heard.seconds, excerpts, array)
+        with _listen.hearing(source, self.plan, sample_rate) as sound:
+            heard = sound.heard
+            excerpts, warnings = _checks.examine(heard.excerpts, heard.there_seconds)
+            array = self.features_of(excerpts)
+            if features_to is not None:
+                features_to(array)
+            probabilities, embedding = self._asked(sound, excerpts, array)
         if heard.sample_rate / 2 < LOW_RATE * self._top_hz:
             sentence = f"nothing above {heard.sample_rate // 2} Hz is in it, the model knows music to {self._top_hz} Hz"
             warnings = (*warnings, Problem("low-sample-rate", sentence))
@@ -107,30 +108,32 @@ class Model:
 
     def ask(self, source: Any, *, sample_rate: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities and embedding as `predict` comes to them, of any sound: none is held back as no music."""
-        source = _listen.seekable(source)
-        heard = _listen.listen(source, self.plan, sample_rate)
-        return self._asked(source, sample_rate, heard.seconds, heard.excerpts, self.features_of(heard.excerpts))
+        with _listen.hearing(source, self.plan, sample_rate) as sound:
+            excerpts = sound.heard.excerpts
+            return self._asked(sound, excerpts, self.features_of(excerpts))
 
     def _asked(
-        self, source: Any, sample_rate: int | None, seconds: float, excerpts: list[Waveform], array: np.ndarray
+        self, sound: _listen.Hearing, excerpts: list[Waveform], array: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """What `excerpts` and their features say, and more of the sound where its model file wants that.
 
         A sound of one excerpt is heard a second time, begun a little later: where a feature looks at few of its
-        moments, others would say something else. A song is heard in more places, each perhaps shorter, where its first
-        two genres are close. The embedding is always that of the excerpts, so that it can be compared.
+        moments, others would say something else. A song is heard in more places for as long as its first two genres
+        are close. The embedding is always that of the excerpts, so that it can be compared.
         """
         listen = self.info["listen"]
         probabilities, embedding = self.from_excerpts(array)
         later = round(listen.get("again_seconds", 0.0) * self.plan.sample_rate)
         if len(excerpts) == 1 and self.hears_again and 0 < 10 * later < len(excerpts[0].samples):
             again = self.from_waveforms([Waveform(excerpts[0].samples[later:], self.plan.sample_rate)])[0]
-            probabilities = _together(probabilities, again, listen["again_share"])
-        elif len(excerpts) > 1 and _margin(probabilities) < listen.get("doubt", 0.0):
-            plan = self.plan._replace(clip_seconds=listen.get("doubt_seconds") or self.plan.clip_seconds)
-            if more := _checks.sounding(_listen.more(source, plan, listen["doubt_places"], seconds, sample_rate)):
-                share = len(more) / (len(excerpts) + len(more))
-                probabilities = _together(probabilities, self.from_waveforms(more)[0], share)
+            return _together(probabilities, again, listen["again_share"]), embedding
+        count = len(excerpts)
+        for doubt in listen.get("doubts", ()) if count > 1 else ():
+            if _margin(probabilities) >= doubt["margin"]:
+                break
+            if more := _checks.sounding(sound.more(doubt["places"])):
+                count += len(more)
+                probabilities = _together(probabilities, self.from_waveforms(more)[0], len(more) / count)
         return probabilities, embedding
 
     def predict_many(
@@ -324,11 +327,18 @@ def _values(feature: Any, waveform: Waveform) -> tuple[np.ndarray, np.ndarray]:
     count = min(LOUDEST, len(power))
     starts = np.argpartition(power, -count)[-count:] * hop
     loudest = np.concatenate([samples[start : start + size] for start in starts])
-    plain = dataclasses.replace(feature, ref=1.0, top_db=None)
-    each = dataclasses.replace(plain, frames=None, frame_divisor=None, center=False, hop_length=size, clip_seconds=None)
+    plain, each = _in_plain_decibels(feature)
     values = plain(waveform)
     peak = max(values.max(), each(Waveform(loudest, waveform.sample_rate)).max())
     return np.maximum(values - peak, -feature.top_db), np.zeros((len(values), 1), values.dtype)
+
+
+@lru_cache(maxsize=16)
+def _in_plain_decibels(feature: Any) -> tuple[Any, Any]:
+    """A feature relative to no peak, at its frames, and at windows that stand end to end."""
+    plain = dataclasses.replace(feature, ref=1.0, top_db=None)
+    ends = {"frames": None, "frame_divisor": None, "center": False, "hop_length": feature.n_fft, "clip_seconds": None}
+    return plain, dataclasses.replace(plain, **ends)
 
 
 def _stacked(arrays: list[np.ndarray]) -> np.ndarray:

@@ -46,7 +46,7 @@ class Prediction:
     sure: bool = False
     genres: tuple[Genre, ...] = ()
     probabilities: np.ndarray | None = None
-    embedding: np.ndarray | None = None
+    embedding: np.ndarray | None = dataclasses.field(default=None, repr=False)  # hundreds of numbers
     seconds: float | None = None
     error: Problem | None = None
     warnings: tuple[Problem, ...] = ()
