@@ -143,9 +143,9 @@ def _hears(told: dict[str, Any]) -> list[str]:
         if key in ("n_mels", "n_fft", "hop_length", "frames", "n_mfcc", "fmin", "fmax") and value is not None
     )  # fmt: skip
     words = f"of a long song {excerpts}, spread over it"
-    for doubt in listen.get("doubts", ()):
-        more = f"{len(doubt['places'])} more"
-        words += f"; {more} where the first two genres are less than {100 * doubt['margin']:g} points apart"
+    for step, doubt in enumerate(listen.get("doubts", ())):
+        where = "where the first two genres" if step == 0 else "where they still"
+        words += f"; {len(doubt['places'])} more {where} are less than {100 * doubt['margin']:g} points apart"
     if listen.get("again_seconds"):
         words += f"; what is heard whole is heard again from {listen['again_seconds']:g} s on"
         words += f", with {100 * listen['again_share']:.0f} % of the say"

@@ -93,7 +93,7 @@ def checked(path: object, info: Any) -> dict[str, Any]:
 
 
 def _are_doubts(told: Any) -> bool:
-    """Whether they are steps: below a margin between the first two genres, places (shares of a song) to hear more of."""
+    """Whether they are steps: below a margin of the first two genres, places (shares of a song) to hear more of."""
     return isinstance(told, list) and all(
         isinstance(doubt, dict)
         and isinstance(doubt.get("margin"), (int, float))
