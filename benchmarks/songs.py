@@ -42,16 +42,16 @@ def synthesised(folder: Path, count: int, seconds: float) -> list[Path]:
     return paths
 
 
-def spliced(folder: Path, sources: list[Path], count: int, seconds: float) -> list[Path]:
+def spliced(folder: Path, sources: list[Path], count: int, seconds: float, first: int = 0) -> list[Path]:
     """Songs as stereo MP3 from parts of others: of one source, or where that is a short clip, of two of its folder.
 
     Parts of 15 to 40 seconds in drawn order, each softer or louder, the whole faster or slower by up to 6 %: so many
-    songs that differ can be had of a few real ones.
+    songs that differ can be had of a few real ones. `first` numbers the first of them: others have other numbers.
     """
     import soxr
 
     paths = []
-    for n in range(count):
+    for n in range(first, first + count):
         draw, source = np.random.default_rng(n), sources[n % len(sources)]
         paths.append(folder / f"spliced-{n:03}-{seconds:.0f}.mp3")
         if paths[-1].exists():

@@ -3,7 +3,8 @@
     python benchmarks/tagging.py                            # on songs of four minutes that it makes itself
     python benchmarks/tagging.py --data FOLDER --model gtzan
     python benchmarks/tagging.py --splice FOLDER --count 30  # on songs of four minutes from parts of those in a folder
-    python benchmarks/tagging.py --excerpts 2 --clip-seconds 10 --only predict   # another way to listen, tried out
+    python benchmarks/tagging.py --splice FOLDER --first 60 --count 90 --only "predict, 1" \
+        --doubts '[{"margin": 0.05, "places": [0.375, 0.625]}]'    # another way to listen, tried out on other songs
 
 "Today" is `tagging_peer.py`: librosa loads the whole song and makes the mel spectrogram of the whole, the same weights
 run over all segments, in torch (or, `today, onnx`, in ONNX Runtime, which hardly anybody does). All are whole
@@ -150,18 +151,15 @@ def compared(found: dict[str, Any], count: int) -> dict[str, Any]:
     return results
 
 
-def listening(model: Path, room: Path, excerpts: int | None, clip_seconds: float | None) -> Path:
+def listening(model: Path, room: Path, changes: dict[str, Any]) -> Path:
     """The model, or a copy that listens in another way."""
-    if excerpts is None and clip_seconds is None:
+    changes = {key: value for key, value in changes.items() if value is not None}
+    if not changes:
         return model
     from tonearm import runtime
 
     content, info = model.read_bytes(), runtime.read_info(model)
-    info["listen"] = {
-        **info["listen"],
-        **({} if excerpts is None else {"excerpts": excerpts}),
-        **({} if clip_seconds is None else {"clip_seconds": clip_seconds}),
-    }
+    info["listen"] = {**info["listen"], **changes}
     copy = room / model.name
     copy.write_bytes(runtime.write_info(content, info))
     return copy
@@ -194,12 +192,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder of songs, instead of made ones")
     parser.add_argument("--splice", type=Path, help="songs of --seconds from parts of the songs in this folder")
     parser.add_argument("--count", type=int, default=12, help="songs to make, or at most to take from --data")
+    parser.add_argument("--first", type=int, default=0, help="number of the first song to splice; others are others")
     parser.add_argument("--seconds", type=float, default=240.0, help="length of the songs that are made")
     parser.add_argument("--keep", type=Path, help="keep the songs that are made in this folder, for another time")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", help="only contestants with this in their name, and today's way")
     parser.add_argument("--excerpts", type=int, help="hear so many excerpts of a song, not the model's own number")
     parser.add_argument("--clip-seconds", type=float, help="of this length")
+    parser.add_argument(
+        "--doubts", type=json.loads, help="JSON: steps in doubt, as a recipe's `listen.doubts` has them"
+    )
     parser.add_argument("--output", type=Path, help="all figures as JSON")
     options = parser.parse_args()
 
@@ -214,13 +216,15 @@ def main() -> None:
             kept.mkdir(parents=True, exist_ok=True)
             if options.splice:
                 sources = made_songs.found(options.splice)
-                songs = made_songs.spliced(kept, sources, options.count, options.seconds) if sources else []
+                spliced = (kept, sources, options.count, options.seconds, options.first)
+                songs = made_songs.spliced(*spliced) if sources else []
             else:
                 songs = made_songs.synthesised(kept, options.count, options.seconds)
         if not songs:
             raise SystemExit(f"{options.data or options.splice}: no songs in it")
         short = made_songs.synthesised(room, 1, 4.0)[0]
-        model = listening(runtime.find(options.model), room, options.excerpts, options.clip_seconds)
+        changes = {"excerpts": options.excerpts, "clip_seconds": options.clip_seconds, "doubts": options.doubts}
+        model = listening(runtime.find(options.model), room, changes)
         listen = runtime.read_info(model)["listen"]
         found = measured(contestants(model, room, options.only), songs, short, options.repeats)
         minutes = statistics.mean(audio.info(song).seconds for song in songs) / 60
