@@ -223,3 +223,53 @@ def test_nothing_heavy_is_loaded_for_an_answer(place):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
     assert done.stdout.splitlines()[1:] in ([], [""]), done.stdout + done.stderr
+
+
+def test_a_link_in_a_circle_costs_its_own_answer_only(tonearm, place, tmp_path, capsys):
+    folder = tmp_path / "links"
+    folder.mkdir()
+    (folder / "a.wav").write_bytes((place / "music" / "a.wav").read_bytes())
+    (folder / "loop.mp3").symlink_to(folder / "loop.mp3")
+    for options in ((), ("--recursive",)):
+        assert tonearm(str(folder), "--json", *options) == 1
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [(Path(row["path"]).name, bool(row["error"])) for row in rows] == [("a.wav", False), ("loop.mp3", True)]
+
+
+def test_folders_may_be_nested_deeper_than_python_goes(monkeypatch, tmp_path):
+    from tonearm.cli._sounds import sounds
+
+    monkeypatch.chdir(tmp_path)
+    deep = sys.getrecursionlimit() + 200
+    here = os.open(".", os.O_RDONLY)
+    for _ in range(deep):
+        os.mkdir("d", dir_fd=here)
+        here, above = os.open("d", os.O_RDONLY, dir_fd=here), here
+        os.close(above)
+    os.close(os.open("x.wav", os.O_CREAT, dir_fd=here))
+    os.close(here)
+    try:
+        found = list(sounds(["d"], recursive=True))
+        assert len(found) == 1
+    finally:
+        subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
+
+
+def test_a_carriage_return_in_a_name_stays_in_its_cell(tonearm, place, tmp_path, capsysbinary):
+    path = tmp_path / "cr\rcr.wav"
+    path.write_bytes((place / "music" / "a.wav").read_bytes())
+    assert tonearm(str(path), "--csv") == 0
+    out = capsysbinary.readouterr().out.decode()
+    rows = list(csv.reader(io.StringIO(out, newline="")))
+    assert [row[0] for row in rows] == ["path", *[str(path)] * (len(rows) - 1)]
+    assert len(rows) >= 2
+    assert out.endswith("\n")
+    assert "\r\n" not in out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors are closed by the shell")
+def test_streams_that_are_closed_are_no_traceback(place):
+    command = f'"{sys.executable}" -m tonearm predict - --model tiny.onnx'
+    for closed in ("<&-", "<&- >&-", "<&- 2>&-"):
+        done = subprocess.run(f"{command} {closed}", shell=True, capture_output=True, text=True, cwd=place)
+        assert "Traceback" not in done.stderr

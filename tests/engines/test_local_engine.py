@@ -295,3 +295,9 @@ def test_errors_survive_the_way_between_processes():
 def test_local_is_a_registered_engine():
     assert registry.get("local") is local.run
     assert local.default_workers() >= 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_no_more_workers_are_started_than_there_is_work_for():
+    outcomes = local.run(worker_pid, range(3), workers=100_000)
+    assert len({outcome.value for outcome in outcomes}) <= 3

@@ -88,7 +88,7 @@ def test_the_folder_stands_for_an_artist_that_tags_do_not_name():
     assert artists[0] == artists[1] != ""
     assert artists[2:] == ["", "", "nina simone"]
     assert any("2 songs have no artist in their tags: their folder" in note for note in found.notes)
-    assert any("the artist of 2 songs is not known" in note for note in found.notes)
+    assert any("the artist of 2 of the 5 songs with a label is not known" in note for note in found.notes)
     assert found.over == "artists"
 
 

@@ -554,3 +554,19 @@ def test_scan_as_a_command(music, command, tmp_path, tiny):
     assert "its 5 files stay in the library" in error
     command("scan", music, "--no-predict", "--model", "x", code=2)
     command("scan", tmp_path / "nowhere", "--no-predict", "--library", place, code=2)
+
+
+@pytest.mark.parametrize("query", ["\udcff", "artist:\udcff", "title:x\udcff", "error:\udcff", "warning:\udcff"])
+def test_a_word_that_is_not_utf8_is_looked_for_by_its_bytes(mine, query):
+    assert list(library.query(mine, query)) == []
+    assert len(list(library.query(mine, f"not {query}"))) > 0
+
+
+def test_an_export_never_takes_the_place_of_a_sound(mine, tmp_path):
+    song = tmp_path / "song.mp3"
+    song.write_bytes(b"sound")
+    found = export.Found(mine, [], rows.model_of(mine, None))
+    with pytest.raises(UsageError, match="stays one"):
+        export.to_file(found, song, "csv")
+    assert song.read_bytes() == b"sound"
+    assert export.to_file(found, tmp_path / "songs.csv", "csv") > 0

@@ -14,7 +14,7 @@ from mutagen.mp3 import MP3
 
 from tonearm import library, runtime
 from tonearm.errors import UsageError
-from tonearm.library import folders, listing, look, scanning
+from tonearm.library import counts, folders, listing, look, scanning
 from tonearm.runtime import statistics
 
 
@@ -411,3 +411,14 @@ def test_a_long_sound_is_known_by_samples_of_it(tmp_path, monkeypatch):
     soundfile.write(path, samples[:-1], RATE)
     with open(path, "rb") as file:
         assert sound.examine(file, str(path))[0] not in hashes, "its length counts"
+
+
+def test_what_is_no_sound_is_no_copy_and_what_failed_is_not_counted_twice(music, scan, opened):
+    for name in ("a.mp3", "b.mp3"):
+        (music / name).write_text("no sound")
+    scan(music)
+    with opened() as mine:
+        mine.connection.execute("UPDATE files SET pending = 1 WHERE path LIKE '%a.mp3'")  # as what may be read later
+        assert library.duplicates(mine, listen=False) == []
+        told = counts.stats(mine)
+    assert (told["failed"], told["pending"]) == (2, 0)

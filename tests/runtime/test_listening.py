@@ -150,3 +150,25 @@ def test_windows_are_the_stretches_they_say_and_cover_the_sound(seconds, step, t
         assert starts[0] == 0
         assert starts[:-1] == pytest.approx([i * step for i in range(len(starts) - 1)])
         assert seconds - (starts[-1] + 30) <= step / 4 + 1e-6
+
+
+def test_samples_that_are_finite_but_far_too_large_are_an_error(tmp_path, recwarn):
+    model = tonearm.load(write_tiny(tmp_path / "tiny.onnx"))
+    huge = np.random.default_rng(0).normal(0, 1e30, 8 * RATE).astype(np.float32)
+    path = tmp_path / "huge.wav"
+    soundfile.write(path, huge, RATE, subtype="FLOAT")
+    for ask in (
+        lambda: model.predict(path), lambda: model.ask(path), lambda: model.timeline(path),
+        lambda: model.predict(huge, sample_rate=RATE), lambda: model.timeline(huge, sample_rate=RATE),
+    ):  # fmt: skip
+        with pytest.raises(audio.AudioError, match="times full scale") as caught:
+            ask()
+        assert caught.value.code == "not-finite"
+    assert [str(warning.message) for warning in recwarn if issubclass(warning.category, RuntimeWarning)] == []
+    # Whole numbers that were written as floats are loud, and heard as what they are.
+    quiet = (huge / 1e31).astype(np.float32)
+    np.testing.assert_allclose(
+        model.predict(quiet * 32768, sample_rate=RATE).probabilities,
+        model.predict(quiet, sample_rate=RATE).probabilities,
+        atol=1e-3,
+    )

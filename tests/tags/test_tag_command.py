@@ -197,3 +197,43 @@ def test_a_journal_that_cannot_be_written_is_told_once(tonearm, tmp_path, music,
     assert [sha(path) for path in paths][1:] == first[1:]
     assert tonearm("tag", "undo", "--journal", journals)[0] == 0
     assert [sha(path) for path in paths] == first
+
+
+def test_a_plan_takes_the_place_of_nothing_but_a_plan(tonearm, tmp_path, music):
+    song, other = music("mp3"), tmp_path / "other.json"
+    other.write_text("{}")
+    rows = put(tmp_path / "p.jsonl", predicted(song))
+    before = sha(song)
+    for place in (song, other, tmp_path):
+        code, _, said = tonearm("tag", "plan", "--from", rows, "-o", place)
+        assert code == 2
+        assert "is there already" in said
+    assert sha(song) == before
+    assert other.read_text() == "{}"
+    for _ in range(2):  # an earlier plan is written anew
+        assert tonearm("tag", "plan", "--from", rows, "-o", tmp_path / "plan.json")[0] == 0
+
+
+def test_what_has_its_genres_already_is_not_written_anew(tonearm, tmp_path, music):
+    song, plan = music("mp3"), tmp_path / "plan.json"
+    assert tonearm("tag", "plan", "--from", put(tmp_path / "p.jsonl", predicted(song)), "-o", plan)[0] == 0
+    read = json.loads(plan.read_text())
+    read["entries"][0]["after"] = []
+    plan.write_text(json.dumps(read))
+    before = os.stat(song)
+    code, out, _ = tonearm("tag", "apply", plan, "--journal", tmp_path / "j", "--json")
+    assert (code, json.loads(out)["written"]) == (0, 0)
+    assert (os.stat(song).st_mtime_ns, os.stat(song).st_ino) == (before.st_mtime_ns, before.st_ino)
+    read["entries"][0]["before"] = [1]
+    plan.write_text(json.dumps(read))
+    code, _, said = tonearm("tag", "apply", plan, "--dry-run")
+    assert code == 2
+    assert "damaged" in said
+
+
+def test_a_folder_of_journals_that_is_not_there_is_named(tonearm, tmp_path):
+    for words in (("undo",), ("history",)):
+        code, _, said = tonearm("tag", *words, "--journal", tmp_path / "misspelt")
+        assert code == 2
+        assert "no such folder of journals" in said
+    assert not (tmp_path / "misspelt").exists()

@@ -85,7 +85,7 @@ class Sound:
     """A file that is open: what it says of itself, and any number of excerpts without opening it again."""
 
     def __init__(self, name: str, reader) -> None:
-        self._name, self._reader = name, reader
+        self.name, self._reader = name, reader
 
     @cached_property
     def info(self) -> AudioInfo:
@@ -124,8 +124,8 @@ class Sound:
         skip = start - first * to_rate // rate
         samples = samples[skip : None if length is None else skip + length]
         warnings = _warnings(reader, first + at_end) if at_end is not None else ()
-        _check_length(self._name, len(samples), to_rate, start_seconds, min_seconds)
-        return _waveform(self._name, samples, to_rate, warnings)
+        _check_length(self.name, len(samples), to_rate, start_seconds, min_seconds)
+        return _waveform(self.name, samples, to_rate, warnings)
 
 
 @contextmanager
@@ -270,10 +270,10 @@ def _check_length(name: str, n: int, rate: int, start_seconds: float, min_second
 def _waveform(name: str, samples: np.ndarray, rate: int, warnings: tuple[str, ...]) -> Waveform:
     # One pass that any NaN or infinity spoils; large but finite samples can spoil it too, so then look closely.
     with np.errstate(over="ignore", invalid="ignore"):
-        finite = np.isfinite(np.dot(samples, samples)) or np.isfinite(samples).all()
-    if not finite:
+        power = float(np.dot(samples, samples))
+    if not (math.isfinite(power) or np.isfinite(samples).all()):
         bad = int(np.count_nonzero(~np.isfinite(samples)))
         reason = f"{bad} of {len(samples)} samples are NaN or infinite"
         raise AudioError(name, "not-finite", reason, hint="render or convert it again")
     silent = bool(samples[0] == samples[-1] and samples.min() == samples.max())
-    return Waveform(samples, rate, silent, warnings)
+    return Waveform(samples, rate, silent, warnings, power)

@@ -123,6 +123,9 @@ def _spare_rubbish_collection() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit the process with its code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by whoever started us, as daemons are started
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  (for as long as we run)
     if arguments in (["--version"], ["-V"]):
         # Before anything is imported: scripts ask this often.
         from tonearm import __version__

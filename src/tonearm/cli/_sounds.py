@@ -63,32 +63,48 @@ def sounds(given: Iterable[str], *, recursive: bool = False) -> Iterator[str | U
 
 
 def _in_folder(folder: str, recursive: bool) -> Iterator[str | Unread | Left]:
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        yield Unread(folder, "unreadable", error.strerror or str(error))
-        return
     from tonearm.audio import SUFFIXES
 
-    below = [entry for entry in entries if _is_folder(entry)]
-    found = 0
-    for entry in entries:
-        # Hidden files are what macOS and editors leave beside the real ones ("._song.mp3").
-        ends_like_sound = os.path.splitext(entry.name)[1].lower() in SUFFIXES
-        if ends_like_sound and not entry.name.startswith(".") and not entry.is_dir():
-            found += 1
-            yield entry.path
-    if recursive:
-        for entry in below:
-            yield from _in_folder(entry.path, True)
-    elif below or not found:
-        yield Left(folder, len(below), found)
+    waiting = [folder]  # no recursion: folders may be nested deeper than Python goes
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Unread(folder, "unreadable", error.strerror or str(error))
+            continue
+        below = [entry.path for entry in entries if not entry.name.startswith(".") and _is_folder(entry, links=False)]
+        found = 0
+        for entry in entries:
+            # Hidden files are what macOS and editors leave beside the real ones ("._song.mp3").
+            ends_like_sound = os.path.splitext(entry.name)[1].lower() in SUFFIXES
+            if ends_like_sound and not entry.name.startswith(".") and not _is_folder(entry, links=True):
+                found += 1
+                yield entry.path
+        if recursive:
+            waiting += reversed(below)
+        elif below or not found:
+            yield Left(folder, len(below), found)
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
-    """A folder to go down into: not a link to one, which may lead in circles, and none that is hidden."""
-    return entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+def _is_folder(entry: os.DirEntry, *, links: bool) -> bool:
+    """A folder; `links`: or a link to one, which nobody goes down into, because it may lead in circles."""
+    try:
+        return entry.is_dir(follow_symlinks=links)
+    except OSError:  # a link in a circle, or to where one may not look: who reads it as a file says so
+        return False
+
+
+def csv_line(values: Iterable[object]) -> str:
+    """One row of CSV that ends in a newline; a carriage return in a name is quoted as a newline is."""
+    import csv
+    import io
+
+    line = io.StringIO(newline="")
+    # The writer quotes what its line ends are made of, so it is given both.
+    csv.writer(line, lineterminator="\r\n").writerow(values)
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def shown(text: object) -> str:

@@ -139,12 +139,9 @@ def _json_line(prediction: Prediction) -> None:
 
 def _csv_rows() -> Callable[[Prediction], None]:
     """Rows in UTF-8 whatever the terminal says; a name that is not UTF-8 keeps its bytes."""
-    import csv
-    import io
+    from tonearm.cli._sounds import csv_line
 
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = [csv_line(COLUMNS)]
 
     def show(prediction: Prediction) -> None:
         told = prediction.to_json()
@@ -153,15 +150,14 @@ def _csv_rows() -> Callable[[Prediction], None]:
         sure = "" if error else str(told["sure"]).lower()
         seconds = "" if told["seconds"] is None else told["seconds"]
         for genre in told["genres"] or [{"genre": "", "probability": ""}]:
-            writer.writerow(
+            rows.append(csv_line(
                 [told["path"], genre["genre"], genre["probability"], sure, seconds, told["model"], told["version"],
                  error, warnings]
-            )  # fmt: skip
+            ))  # fmt: skip
         sys.stdout.flush()
-        sys.stdout.buffer.write(buffer.getvalue().encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.write("".join(rows).encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()
-        buffer.seek(0)
-        buffer.truncate()
+        rows.clear()
 
     return show
 

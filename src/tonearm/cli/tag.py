@@ -93,9 +93,11 @@ def plan(
     """Say what would change, file by file, and keep it as a plan. No music file is touched."""
     from tonearm.errors import UsageError
     from tonearm.tags.from_library import is_query
+    from tonearm.tags.planning import check_place
 
     if output is None:
         raise UsageError("where should the plan go?", hint="-o plan.json")
+    check_place(output)  # before anything is heard
     asks = is_query(files)
     if source is not None and (model is not None or library is not None or asks):
         raise UsageError("--from brings predictions, so there is nothing for --model, --library or a query to do")
@@ -208,6 +210,7 @@ def undo(
     """Take back what an apply wrote, to the byte where nothing else changed the file since."""
     from tonearm import tags
 
+    _there(journal)
     with _progress("restoring", as_json) as progress:
         report = tags.undo(name, journal_folder=journal, force=force, progress=progress)
     if as_json:
@@ -227,6 +230,7 @@ def history(journal: Journals = None, as_json: AsJson = False) -> None:
     """List the journals, the latest first: what was written when, and what of it was taken back."""
     from tonearm import tags
 
+    _there(journal)
     found = tags.history(journal_folder=journal)
     if as_json:
         print(json.dumps(found, indent=2))
@@ -284,6 +288,15 @@ def _console() -> Any:
 
     # In a file or a pipe a row is one line, however long the names are.
     return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+
+
+def _there(journal: Path | None) -> None:
+    """A folder of journals that was named has to be there; tonearm's own may not be yet."""
+    from tonearm.cli._sounds import shown
+    from tonearm.errors import UsageError
+
+    if journal is not None and not journal.is_dir():
+        raise UsageError(f"{shown(journal)}: there is no such folder of journals", hint="tonearm tag apply makes it")
 
 
 def _table(*columns: str) -> Any:

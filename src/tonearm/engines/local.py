@@ -86,15 +86,11 @@ class _Crew:
     """
 
     def __init__(self, function: Callable, workers: int, timeout_seconds: float | None) -> None:
-        self._timeout = timeout_seconds
+        self._timeout, self._most = timeout_seconds, workers
         self._launcher = Nursery(function) if CAN_FORK else Spawner(function)
         self._stillbirths = 0
         self._waiting: deque[tuple[int, Any, bytes]] = deque()  # taken back from workers that died
-        try:
-            self._hands = [_Hand(self._launcher.start()) for _ in range(workers)]
-        except BaseException:
-            self._launcher.close()
-            raise
+        self._hands: list[_Hand] = []  # started as there is work for them
 
     def outcomes(self, items: Iterable[Any]) -> Iterator[Outcome]:
         loop = self._loop(items)
@@ -123,10 +119,10 @@ class _Crew:
                 hand.worker.connection.close()
 
     def _hand_out(self, source: Iterator[tuple[int, Any]]) -> Iterator[Outcome]:
-        """Give every idle worker an item, then every worker a second one if it is small."""
+        """Give every idle worker an item, or one that is started for it; then each a second one if it is small."""
         for depth in (0, 1):
-            for hand in self._hands:
-                while len(hand.items) <= depth:
+            for place in range(self._most if depth == 0 else len(self._hands)):
+                while place == len(self._hands) or len(self._hands[place].items) <= depth:
                     entry = self._next(source)
                     if entry is None:
                         return
@@ -136,7 +132,9 @@ class _Crew:
                         self._waiting.appendleft(entry)
                         return
                     else:
-                        self._give(hand, entry)
+                        if place == len(self._hands):
+                            self._hands.append(_Hand(self._launcher.start()))
+                        self._give(self._hands[place], entry)
 
     def _next(self, source: Iterator[tuple[int, Any]]) -> tuple[int, Any, bytes] | Outcome | None:
         if self._waiting:

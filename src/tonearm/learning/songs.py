@@ -154,7 +154,8 @@ def _about_artists(tracks: Sequence[Track], songs: Sequence[Song]) -> list[str]:
         notes.append(f"{by_folder} songs have no artist in their tags: their folder stands for the artist")
     if alone:
         flatter = "the figures may flatter" if 10 * alone > len(tracks) else "the figures hardly suffer"
-        notes.append(f"the artist of {alone} songs is not known: each counts as an artist of its own, {flatter}")
+        of_all = f"{alone} of the {len(tracks)} songs with a label"
+        notes.append(f"the artist of {of_all} is not known: each counts as an artist of its own, {flatter}")
     labels: dict[str, set[str]] = {}
     for track in tracks:
         if track.recording:

@@ -112,7 +112,7 @@ def duplicates(library: Library, *, listen: bool = True, workers: int | None = N
         groups.setdefault(recording, []).append(content)
     found = []
     alone = library.read(
-        "SELECT content_id FROM files WHERE content_id IS NOT NULL AND missing_at IS NULL "
+        "SELECT content_id FROM files WHERE content_id IS NOT NULL AND missing_at IS NULL AND error_code IS NULL "
         "GROUP BY content_id HAVING count(*) > 1"
     )
     grouped = {content for contents in groups.values() for content in contents}

@@ -16,8 +16,9 @@ def stats(library: Library, *, model: str | None = None) -> dict[str, Any]:
     """How much there is, of which genres by model and by tags, and how far the two agree; what failed, what is gone."""
     chosen = rows.model_of(library, model)
     files, missing, failed, pending, size, untagged = library.read(
-        "SELECT count(*), count(missing_at), count(error_code), total(pending AND missing_at IS NULL), "
-        "total(size), total(genres = '' AND missing_at IS NULL) FROM files"
+        "SELECT count(*), count(missing_at), count(error_code), "
+        "total(pending AND missing_at IS NULL AND error_code IS NULL), total(size), "
+        "total(genres = '' AND missing_at IS NULL) FROM files"
     )[0]
     (seconds,) = library.read(
         "SELECT total(c.seconds) FROM files f JOIN contents c ON c.id = f.content_id WHERE f.missing_at IS NULL"

@@ -232,9 +232,17 @@ def format_of(name: str | None, path: Path | None) -> str:
 
 def to_file(found: Found, path: Path, format: str, *, relative: bool = False) -> int:
     """Write rows to a file, whole or not at all; returns how many there were."""
+    if path.exists() and _is_sound(path):
+        raise UsageError(f"{path}: that is a sound, and stays one", hint="-o songs.csv")
     folder = path.parent.absolute() if relative and format == "m3u8" else None
     with _replaced(path) as out:
         return WRITERS[format](found, out, folder) if folder else WRITERS[format](found, out)
+
+
+def _is_sound(path: Path) -> bool:
+    from tonearm.audio import SUFFIXES  # here: it brings numpy, which questions do without
+
+    return path.suffix.lower() in SUFFIXES
 
 
 def per_genre(found: Found, folder: Path, *, relative: bool = False) -> dict[str, int]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tonearm.errors import UsageError, unknown_name
 from tonearm.library.listing import below
 from tonearm.library.sound import folded, same_genre
-from tonearm.library.store import Library
+from tonearm.library.store import Library, raw
 
 KEYS = {
     "genre": "predicted genre, or several: genre:folk,pop",
@@ -99,7 +99,8 @@ def condition(library: Library, terms: list[Term], genres: tuple[str, ...]) -> C
         sql, given = _CONDITIONS[term.key](library, term.value, genres)
         # What is unknown does not fit, and therefore fits its opposite.
         parts.append(f"NOT coalesce(({sql}), 0)" if term.negated else f"({sql})")
-        values += given
+        # A word that is not UTF-8 is looked for by its bytes.
+        values += [raw(value) if isinstance(value, str) and not _is_utf8(value) else value for value in given]
     if not any(term.key == "is" and term.value.lower() == "missing" for term in terms):
         parts.append("f.missing_at IS NULL")
     return Condition(" AND ".join(parts), values)
@@ -132,8 +133,16 @@ def _tagged(library: Library) -> list[str]:
     return [text for (text,) in library.read(sql)]
 
 
-def _has(text: str | None, part: str) -> bool:
-    return text is not None and part in folded(text)
+def _has(text: str | None, part: str | bytes) -> bool:
+    return text is not None and isinstance(part, str) and part in folded(text)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _contains(column: str):

@@ -80,6 +80,7 @@ def hearing(source: Any, plan: Plan, sample_rate: int | None = None) -> Iterator
     """A path, bytes, an open binary file, a Waveform, or an array with its `sample_rate`, opened once for all of it."""
     waveform = as_waveform(source, sample_rate)
     if waveform is not None:
+        _checked(waveform, "<array>")
         yield Hearing(_of_waveform(waveform, plan), plan, lambda start: _piece(waveform, plan, start))
         return
     source = seekable(source)
@@ -128,7 +129,9 @@ def as_waveform(source: Any, sample_rate: int | None) -> Waveform | None:
     samples = np.ascontiguousarray(samples, np.float32)
     if not np.isfinite(samples).all():
         raise AudioError("<array>", "not-finite", "some samples are NaN or infinite")
-    return Waveform(samples, int(sample_rate), bool(np.ptp(samples) == 0))
+    with np.errstate(over="ignore"):
+        power = float(np.dot(samples, samples))
+    return Waveform(samples, int(sample_rate), bool(np.ptp(samples) == 0), power=power)
 
 
 def seekable(source: Any) -> Any:
@@ -136,6 +139,14 @@ def seekable(source: Any) -> Any:
     if hasattr(source, "read") and not (hasattr(source, "seekable") and source.seekable()):
         return source.read()
     return source
+
+
+def _checked(waveform: Waveform, name: str) -> Waveform:
+    """The same, unless its samples are finite, but so large that no feature of them is."""
+    if waveform.power is not None and not math.isfinite(waveform.power):
+        most = float(np.abs(waveform.samples).max())
+        raise AudioError(name, "not-finite", f"its samples go up to {most:.0e} times full scale: that is no sound")
+    return waveform
 
 
 def _of_waveform(waveform: Waveform, plan: Plan) -> Heard:
@@ -163,7 +174,8 @@ def _of_file(source: Any, sound: audio.Sound, plan: Plan) -> Heard:
     length = plan.clip_seconds if told.seconds > plan.whole_seconds * SLACK else plan.whole_seconds * SLACK
     for start in starts(told.seconds, plan):
         try:
-            found.append(sound.load(sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=length))
+            excerpt = sound.load(sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=length)
+            found.append(_checked(excerpt, sound.name))
         except AudioError as error:
             if error.code not in ("too-short", "empty"):
                 raise
@@ -197,13 +209,13 @@ def windows(
     step = max(1, round(step_seconds * rate))
     waveform = as_waveform(source, sample_rate)
     if waveform is not None:
-        samples = audio.resample(waveform.samples, waveform.sample_rate, rate)
+        samples = audio.resample(_checked(waveform, "<array>").samples, waveform.sample_rate, rate)
         blocks: Iterator[Waveform] = iter([Waveform(samples, rate)])
     else:
         blocks = audio.stream(seekable(source), block_seconds=max(1.0, step_seconds), sample_rate=rate)
     kept, begin, due = np.empty(0, np.float32), 0, 0  # `begin`: the place in the sound of kept[0]
     for block in blocks:
-        kept = np.concatenate([kept, block.samples])
+        kept = np.concatenate([kept, _checked(block, path_of(source) or "<sound>").samples])
         while due + size <= begin + len(kept):
             yield due / rate, Waveform(kept[due - begin : due - begin + size], rate)
             due += step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -107,13 +108,17 @@ def timeline(
     starts: list[float] = []
     shares: list[np.ndarray] = []
     heard: list[bool] = []
+    doubtful: list[bool] = []
     waiting = []
     seconds = 0.0
     for start, waveform in _listen.windows(source, model.plan._replace(clip_seconds=clip), step, sample_rate):
         starts.append(start)
         seconds = start + waveform.seconds
-        _, problems = _checks.examine([waveform], clip)
-        heard.append(not any(problem.code in _checks.NO_MUSIC for problem in problems))
+        # Windows that are short because they were asked for are not held against the sound.
+        whole = waveform.seconds * _listen.SLACK >= clip
+        codes = {problem.code for problem in _checks.examine([waveform], math.inf if whole else waveform.seconds)[1]}
+        heard.append(codes.isdisjoint(_checks.NO_MUSIC))
+        doubtful.append(not codes.isdisjoint(_checks.DOUBTFUL))
         waiting.append(waveform)
         if len(waiting) == TOGETHER:
             shares.append(model.from_windows(waiting))
@@ -133,6 +138,6 @@ def timeline(
         step_seconds=step,
         seconds=seconds,
         probabilities=probabilities,
-        sure=music & (probabilities.max(axis=1) >= model.threshold),
+        sure=music & ~np.array(doubtful) & (probabilities.max(axis=1) >= model.threshold),
         music=music,
     )

@@ -34,7 +34,8 @@ class Plan:
     format: str = FORMAT
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the plan as JSON, whole or not at all."""
+        """Write the plan as JSON, whole or not at all, and over nothing but an earlier plan."""
+        check_place(path)
         folder = os.path.dirname(os.path.abspath(path))
         try:
             with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False, encoding="utf-8") as file:
@@ -52,6 +53,21 @@ class Plan:
             raise TonearmError(f"{shown(path)}: the plan cannot be written ({error.strerror})") from error
 
 
+def check_place(path: str | os.PathLike) -> None:
+    """Refuse a place for a plan where something else is: a star among the arguments may have put a song there."""
+    if not os.path.lexists(path):
+        return
+    try:
+        if os.path.isfile(path):
+            read_plan(path)
+            return
+        reason = "no file"
+    except UsageError:
+        reason = "no plan"
+    hint = "give a plan a name of its own: -o plan.json"
+    raise UsageError(f"{shown(path)}: is there already, and is {reason}; it is left as it is", hint=hint)
+
+
 def read_plan(path: str | os.PathLike) -> Plan:
     """A plan from its file."""
     try:
@@ -67,6 +83,8 @@ def read_plan(path: str | os.PathLike) -> Plan:
     wanted = {"path": str, "after": list, "before": list, "size": int, "mtime_ns": int, "tags_sha256": str}
     for entry in read.get("entries", []):
         if not isinstance(entry, dict) or any(not isinstance(entry.get(key), kind) for key, kind in wanted.items()):
+            raise UsageError(f"{shown(path)}: an entry of the plan is damaged", hint=hint)
+        if not all(isinstance(genre, str) for genre in entry["before"]):
             raise UsageError(f"{shown(path)}: an entry of the plan is damaged", hint=hint)
         if not all(isinstance(genre, str) and genre.strip() and genre.isprintable() for genre in entry["after"]):
             raise UsageError(f"{shown(path)}: the genres for {shown(entry['path'])} are not text", hint=hint)

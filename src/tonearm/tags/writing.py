@@ -84,6 +84,8 @@ def _apply_all(
             target = os.path.realpath(path)
             with swap.opened(target) as file:
                 format, layout = _checked(entry, target, file)
+                if layout.genres == entry["after"]:
+                    continue  # it would be written anew for nothing
                 write_genres(journal, n, path, target, file, (format, layout), entry["after"], keep_times=keep_times)
         except TagError as error:
             report.skip(path, error)
