@@ -182,15 +182,16 @@ class Walk:
         while left:
             self._file.seek(here)
             data, at = self._file.read(1 << 20), 0
-            last = len(data) - 4
-            while left and at <= last:
-                size = sizes.get(data[at : at + 3])
-                if size is None:
-                    size = self._size(data, at)
-                if not size:
-                    return None
-                at += size
-                left -= 1
+            while left and at + 4 <= len(data):
+                done = 0
+                try:  # in the narrowest of loops: there are thousands of frames, of few sizes
+                    for done in range(left):  # noqa: B007
+                        at += sizes[data[at : at + 3]]
+                    done = left
+                except KeyError:  # a header that was not met yet, or less than one where the data end
+                    if at + 4 <= len(data) and not self._size(data, at):
+                        return None
+                left -= done
             if at == 0:
                 return None
             here += at
@@ -201,7 +202,8 @@ class Walk:
         frame = parse_frame(data, at)
         self._stream = self._stream or (frame and frame.stream)
         size = frame.size if frame is not None and frame.stream == self._stream else 0
-        self._sizes[data[at : at + 3]] = size
+        if size:
+            self._sizes[data[at : at + 3]] = size
         return size
 
 

@@ -81,8 +81,7 @@ def level(samples: np.ndarray) -> float:
 
 
 def _unmusical(excerpts: list[Waveform]) -> Problem | None:
-    steady, _, one_tone = measures(excerpts, FEW)
-    if steady < PLAIN_STEADY and one_tone < PLAIN_TONE:
+    if is_plain(excerpts):
         return None
     steady, flat, one_tone = measures(excerpts)
     if steady >= STEADY or one_tone >= ONE_TONE:
@@ -92,17 +91,28 @@ def _unmusical(excerpts: list[Waveform]) -> Problem | None:
     return None
 
 
-def measures(excerpts: list[Waveform], frames: int = FRAMES) -> tuple[float, float, float]:
+def is_plain(excerpts: list[Waveform]) -> bool:
+    """Whether a few frames are enough to tell that it is neither noise nor one tone."""
+    spectra = _spectra(excerpts, FEW)
+    return _steady(spectra) < PLAIN_STEADY and _one_tone(spectra) < PLAIN_TONE
+
+
+def measures(excerpts: list[Waveform]) -> tuple[float, float, float]:
     """How steady the spectra are, how flat in small, and how much of them is one tone; each of nine in ten frames."""
-    spectra, rate = _spectra(excerpts, frames), min(excerpts[0].sample_rate, 2 * TOP_HZ)
+    spectra, rate = _spectra(excerpts, FRAMES), min(excerpts[0].sample_rate, 2 * TOP_HZ)
+    return _steady(spectra), _low(_flatness(spectra, rate)), _one_tone(spectra)
+
+
+def _steady(spectra: np.ndarray) -> float:
     shapes = np.sqrt(spectra)
     mean = shapes.mean(axis=0)
-    likeness = shapes @ mean / (np.linalg.norm(shapes, axis=1) * np.linalg.norm(mean))
+    return _low(shapes @ mean / (np.linalg.norm(shapes, axis=1) * np.linalg.norm(mean)))
+
+
+def _one_tone(spectra: np.ndarray) -> float:
     places = spectra.argmax(axis=1)[:, None] + np.arange(-4, 5)
     around = np.take_along_axis(spectra, places.clip(0, spectra.shape[1] - 1), axis=1).sum(axis=1)
-    found = (likeness, _flatness(spectra, rate), around / spectra.sum(axis=1))
-    steady, flat, one_tone = (_low(values) for values in found)
-    return steady, flat, one_tone
+    return _low(around / spectra.sum(axis=1))
 
 
 def _spectra(excerpts: list[Waveform], count: int) -> np.ndarray:
