@@ -48,13 +48,16 @@ def test_a_song_in_doubt_is_heard_nearer_to_its_ends_too(model):
     samples, places = song(48.0), (12, 36, 6, 42)
     calm, doubting = model(), model(doubts=[below(1.0)])
     pieces = [stretch(samples, place - 3) for place in places]
-    of_two, embedding = calm.from_waveforms(pieces[:2])
-    of_four = calm.from_waveforms(pieces)[0]
+    of_two = calm.from_waveforms(pieces[:2])[0]
+    of_four, embedding = calm.from_waveforms(pieces)
     assert np.abs(of_two - of_four).max() > 1e-3
     np.testing.assert_allclose(calm.ask(samples, sample_rate=RATE)[0], of_two, atol=1e-9)
     asked = doubting.ask(samples, sample_rate=RATE)
     np.testing.assert_allclose(asked[0], of_four, atol=1e-9)
-    np.testing.assert_allclose(asked[1], embedding, rtol=1e-6)  # what is compared does not depend on doubt
+    np.testing.assert_allclose(asked[1], embedding, rtol=1e-6)  # all that was heard counts
+    kept = []
+    doubting.predict(samples, sample_rate=RATE, features_to=kept.append)
+    np.testing.assert_array_equal(kept[0], calm.features_of(pieces))
 
 
 def test_it_hears_on_for_as_long_as_it_is_in_doubt(model):
@@ -110,7 +113,7 @@ def test_who_is_not_in_doubt_hears_no_more(model, monkeypatch):
     samples = song(48.0)
     first = np.sort(model().ask(samples, sample_rate=RATE)[0])
     margin = first[-1] - first[-2]
-    monkeypatch.setattr(_listen.Hearing, "more", lambda *given: pytest.fail("it was sure enough"))
+    monkeypatch.setattr(_listen.Hearing, "more", lambda *given, heard: pytest.fail("it was sure enough"))
     model(doubts=[below(margin * 0.99)]).ask(samples, sample_rate=RATE)
     with pytest.raises(pytest.fail.Exception):
         model(doubts=[below(margin * 1.01)]).ask(samples, sample_rate=RATE)
@@ -154,3 +157,37 @@ def test_one_excerpt_is_heard_again_a_little_later_with_its_share_of_the_say(mod
     for seconds in (1.5, 48.0):
         some = song(seconds)
         np.testing.assert_array_equal(again.ask(some, sample_rate=RATE)[0], calm.ask(some, sample_rate=RATE)[0])
+
+
+def test_more_is_heard_of_a_song_with_room_for_it_only(model):
+    """Two places of 6 s and two more need 24 s, less a little; none lies outside of the song."""
+    doubting = model(doubts=[below(1.0, 0.01, 0.99)])
+    heard = []
+    features_of = doubting.features_of
+    doubting.features_of = lambda waveforms: heard.append(waveforms) or features_of(waveforms)
+    doubting.ask(song(22.0), sample_rate=RATE)
+    assert [len(waveforms) for waveforms in heard] == [2]
+    heard.clear()
+    samples = song(26.0)
+    doubting.ask(samples, sample_rate=RATE)
+    assert [len(waveforms) for waveforms in heard] == [2, 2]
+    np.testing.assert_array_equal(heard[1][0].samples, samples[: 6 * RATE])
+    np.testing.assert_array_equal(heard[1][1].samples, samples[20 * RATE :])
+
+
+def test_places_that_are_silent_do_not_stand_in_the_way(tmp_path):
+    """The one of them that sounds has another number of frames than two that stand side by side."""
+    clips = {"frames": None, "least_frames": 60, "overlap": 0.5, "join": "log-mean"}
+    feature = {"kind": "logmel", "sample_rate": RATE, "n_mels": 24, "n_fft": 1024, "hop_length": 1024}
+    listen = {"excerpts": 2, "clip_seconds": 3.0, "doubts": [below(1.0, 0.58, 0.6, 0.62, 0.9)]}
+    doubting = tonearm.load(write_tiny(tmp_path / "half.onnx", listen=listen, clips=clips, feature=feature))
+    samples = song(48.0)
+    samples[26 * RATE : 32 * RATE] = 0
+    kept, heard = [], []
+    features_of = doubting.features_of
+    doubting.features_of = lambda waveforms: heard.append(len(waveforms)) or features_of(waveforms)
+    told = doubting.predict(samples, sample_rate=RATE, features_to=kept.append)
+    assert heard == [2, 1]
+    assert kept[0].shape[0] in (2, 3)
+    assert told.probabilities.sum() == pytest.approx(1.0)
+    assert np.isfinite(told.embedding).all()

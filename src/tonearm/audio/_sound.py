@@ -311,7 +311,8 @@ def mix(block: np.ndarray, out: np.ndarray) -> None:
         out[:] = block[:, 0]
         return
     if block.shape[1] == 2 and block.flags.c_contiguous and out.flags.c_contiguous:
-        np.dot(block, _HALVES, out=out)  # the same to the last bit, because to halve is exact, in two thirds of the time
+        # The same to the last bit, because to halve is exact, in two thirds of the time.
+        np.dot(block, _HALVES, out=out)
         return
     np.add(block[:, 0], block[:, 1], out=out)
     for channel in range(2, block.shape[1]):

@@ -181,13 +181,18 @@ class NothingToLearn(TonearmError):
 
 def listen(ear: Any, source: Any, *, sample_rate: int | None = None) -> np.ndarray:
     """All that a head learns from of one sound, float32 (columns,)."""
-    from tonearm.runtime import _checks, _listen, personal
+    from tonearm.runtime import _checks, _listen, personal, statistics
 
-    heard = _listen.listen(source, ear.plan, sample_rate)
-    excerpts, warnings = _checks.examine(heard.excerpts, heard.there_seconds)
-    for warning in warnings:
-        if warning.code in _checks.DOUBTFUL:
-            raise NothingToLearn(str(source), warning.code, warning.message)
     inputs = personal.inputs_of(ear)
-    found = personal.described(ear, ear.features_of(excerpts), inputs)
+    with _listen.hearing(source, ear.plan, sample_rate) as sound:
+        excerpts, warnings = _checks.examine(sound.heard.excerpts, sound.heard.there_seconds)
+        for warning in warnings:
+            if warning.code in _checks.DOUBTFUL:
+                raise NothingToLearn(str(source), warning.code, warning.message)
+        if "statistics" in inputs:  # a model, that hears as it does in a scan: a library is as good as its files
+            _, embedding, array = ear.all_heard(sound, excerpts)
+            told = statistics.statistics(array, span=personal.span_of(ear))
+            found = {"embedding": embedding, "statistics": told}
+        else:
+            found = personal.described(ear, ear.features_of(excerpts), inputs)
     return np.concatenate([found[name] for name in inputs]).astype(np.float32)

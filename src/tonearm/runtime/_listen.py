@@ -61,16 +61,17 @@ class Hearing:
     def __init__(self, heard: Heard, plan: Plan, piece: Callable[[float], Waveform]) -> None:
         self.heard, self._plan, self._piece = heard, plan, piece
 
-    def more(self, places: Sequence[float]) -> list[Waveform]:
-        """Excerpts more of a song, their middles at `places` (shares of its length).
+    def more(self, places: Sequence[float], *, heard: int) -> list[Waveform]:
+        """Excerpts more of a song, their middles at `places` (shares of its length), beside so many `heard` already.
 
-        None of a song that has no room for four, or where they cannot be read: there is an answer without them.
+        None of a song that has no room for all, or where they cannot be read: there is an answer without them.
         """
         seconds, length = self.heard.seconds, self._plan.clip_seconds
-        if seconds < 4 * length:
+        if seconds * SLACK < (heard + len(places)) * length:
             return []
         try:
-            return [self._piece(seconds * place - length / 2) for place in places]
+            # Near an end they lie within the song, however short it is.
+            return [self._piece(min(max(0.0, seconds * place - length / 2), seconds - length)) for place in places]
         except AudioError:
             return []
 

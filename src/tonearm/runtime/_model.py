@@ -72,8 +72,8 @@ class Model:
     ) -> Prediction:  # fmt: skip
         """What the model says of a path, bytes, an open binary file, or an array of samples with its `sample_rate`.
 
-        At most `top` genres are named; `threshold` replaces the model's own. `features_to` is given what the graph
-        hears, (excerpts, rows, frames), for those who want more of it. A sound that cannot be read raises AudioError.
+        At most `top` genres are named; `threshold` replaces the model's own. `features_to` is given all that the graph
+        heard, (excerpts, rows, frames), for those who want more of it. A sound that cannot be read raises AudioError.
         """
         if top < 1 or not (threshold is None or 0 <= threshold <= 1):
             raise UsageError("top is at least 1, a threshold from 0 to 1")
@@ -81,10 +81,9 @@ class Model:
         with _listen.hearing(source, self.plan, sample_rate) as sound:
             heard = sound.heard
             excerpts, warnings = _checks.examine(heard.excerpts, heard.there_seconds)
-            array = self.features_of(excerpts)
-            if features_to is not None:
-                features_to(array)
-            probabilities, embedding = self._asked(sound, excerpts, array)
+            probabilities, embedding, array = self._asked(sound, excerpts)
+        if features_to is not None:
+            features_to(array)
         if heard.sample_rate / 2 < LOW_RATE * self._top_hz:
             sentence = f"nothing above {heard.sample_rate // 2} Hz is in it, the model knows music to {self._top_hz} Hz"
             warnings = (*warnings, Problem("low-sample-rate", sentence))
@@ -109,32 +108,41 @@ class Model:
     def ask(self, source: Any, *, sample_rate: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities and embedding as `predict` comes to them, of any sound: none is held back as no music."""
         with _listen.hearing(source, self.plan, sample_rate) as sound:
-            excerpts = sound.heard.excerpts
-            return self._asked(sound, excerpts, self.features_of(excerpts))
+            return self._asked(sound, sound.heard.excerpts)[:2]
 
-    def _asked(
-        self, sound: _listen.Hearing, excerpts: list[Waveform], array: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """What `excerpts` and their features say, and more of the sound where its model file wants that.
+    def _asked(self, sound: _listen.Hearing, excerpts: list[Waveform]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `all_heard`; what is heard whole a second time, begun a little later, where its model file wants that.
 
-        A sound of one excerpt is heard a second time, begun a little later: where a feature looks at few of its
-        moments, others would say something else. A song is heard in more places for as long as its first two genres
-        are close. The embedding is always that of the excerpts, so that it can be compared.
+        Where a feature looks at few moments of a sound, others would say something else. Only the probabilities are of
+        both.
         """
-        listen = self.info["listen"]
-        probabilities, embedding = self.from_excerpts(array)
-        later = round(listen.get("again_seconds", 0.0) * self.plan.sample_rate)
+        probabilities, embedding, array = self.all_heard(sound, excerpts)
+        listen, rate = self.info["listen"], self.plan.sample_rate
+        later = round(listen.get("again_seconds", 0.0) * rate)
         if len(excerpts) == 1 and self.hears_again and 0 < 10 * later < len(excerpts[0].samples):
-            again = self.from_waveforms([Waveform(excerpts[0].samples[later:], self.plan.sample_rate)])[0]
-            return _together(probabilities, again, listen["again_share"]), embedding
-        count = len(excerpts)
-        for doubt in listen.get("doubts", ()) if count > 1 else ():
+            again = self.from_waveforms([Waveform(excerpts[0].samples[later:], rate)])[0]
+            probabilities = _together(probabilities, again, listen["again_share"])
+        return probabilities, embedding, array
+
+    def all_heard(self, sound: _listen.Hearing, excerpts: list[Waveform]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Probabilities, embedding and features of `excerpts`, and of more places of a song that is in doubt.
+
+        A model file may want more for as long as the first two genres are close; all that was heard counts the same.
+        """
+        array, count = self.features_of(excerpts), len(excerpts)
+        probabilities, embedding = self.from_excerpts(array)
+        for doubt in self.info["listen"].get("doubts", ()) if count > 1 else ():
             if _margin(probabilities) >= doubt["margin"]:
                 break
-            if more := _checks.sounding(sound.more(doubt["places"])):
+            if more := _checks.sounding(sound.more(doubt["places"], heard=count)):
+                others = self.features_of(more)
+                shares, vector = self.from_excerpts(others)
                 count += len(more)
-                probabilities = _together(probabilities, self.from_waveforms(more)[0], len(more) / count)
-        return probabilities, embedding
+                weight = len(more) / count
+                probabilities = _together(probabilities, shares, weight)
+                embedding = ((1 - weight) * embedding + weight * vector).astype(embedding.dtype)
+                array = _stacked([*array, *others])
+        return probabilities, embedding, array
 
     def predict_many(
         self,
