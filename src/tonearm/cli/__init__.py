@@ -120,6 +120,22 @@ def _spare_rubbish_collection() -> None:
     gc.callbacks.append(as_usual)
 
 
+def _keep_memory() -> None:
+    """Have malloc keep what was freed: given back and fetched again for each song, pages cost 3 ms of 75.
+
+    Only here, where the process is ours; workers are forked from it. Whoever has settings of their own keeps them.
+    """
+    if sys.platform != "linux" or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+        return
+    import ctypes
+
+    try:
+        for parameter, size in ((-1, 256 << 20), (-3, 64 << 20)):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+            ctypes.CDLL(None).mallopt(parameter, size)
+    except (OSError, AttributeError):  # not the C library of GNU
+        pass
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit the process with its code."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -133,6 +149,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"tonearm {__version__}")
         sys.exit(0)
     _spare_rubbish_collection()
+    _keep_memory()
     # The work is spread over files, not over the threads of one product; must be set before numpy is imported.
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
