@@ -64,10 +64,10 @@ class Hearing:
     def more(self, places: Sequence[float], *, heard: int) -> list[Waveform]:
         """Excerpts more of a song, their middles at `places` (shares of its length), beside so many `heard` already.
 
-        None of a song that has no room for all, or where they cannot be read: there is an answer without them.
+        None where all would be more than twice the song, or where they cannot be read: there is an answer without them.
         """
         seconds, length = self.heard.seconds, self._plan.clip_seconds
-        if seconds * SLACK < (heard + len(places)) * length:
+        if 2 * seconds < (heard + len(places)) * length:
             return []
         try:
             # Near an end they lie within the song, however short it is.
