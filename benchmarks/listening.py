@@ -5,8 +5,9 @@
 For each song in the folder, windows of the clip that the model learnt from are heard every few seconds; their joined
 votes are the answer of the whole song. Then as few as 1, 2, 3, 5, 8 windows, spread as `tonearm predict` spreads them
 and shifted by up to a tenth of the song to have more than one try per song, are held against it: how often the first
-genre is the same, how far the probabilities are (mean absolute difference), and what it costs in CPU time to decode and
-to answer. The last row hears as the model does, and more where it is in doubt (not shifted).
+genre is the same, how far the probabilities are (mean absolute difference), how like the embedding is (cosine, about
+the mean of all songs), and what it costs in CPU time to decode and to answer. The last row hears as the model does, and
+more where it is in doubt (not shifted).
 """
 
 from __future__ import annotations
@@ -28,13 +29,22 @@ def long(model) -> _listen.Plan:
     return model.plan._replace(clip_seconds=model.plan.whole_seconds)
 
 
-def windows(model, path: Path, step_seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Starts in seconds and crop logits (windows, crops, classes) of a song."""
-    starts, logits = [], []
+def windows(model, path: Path, step_seconds: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Starts in seconds, crop logits (windows, crops, classes) and embeddings (windows, d) of a song."""
+    starts, logits, vectors = [], [], []
     for start, waveform in _listen.windows(str(path), long(model), step_seconds):
         starts.append(start)
-        logits.append(model._answers(model.features_of([waveform]))[0][0])
-    return np.array(starts), np.stack(logits)
+        told, embedding = model._answers(model.features_of([waveform]))
+        logits.append(told[0])
+        vectors.append(embedding[0].mean(axis=0))
+    return np.array(starts), np.stack(logits), np.stack(vectors)
+
+
+def likeness(some: list[np.ndarray], whole: list[np.ndarray]) -> float:
+    """Mean cosine of vectors with those of the whole songs; the mean of all songs is what they all have."""
+    middle = np.mean(whole, axis=0)
+    a, b = np.stack(some) - middle, np.stack(whole) - middle
+    return float(((a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))).mean())
 
 
 def joined(model, logits: np.ndarray) -> np.ndarray:
@@ -51,9 +61,9 @@ def cost(model, path: Path, excerpts: int) -> tuple[float, float]:
     return 1e3 * (decoded - begun), 1e3 * (time.process_time() - decoded)
 
 
-def as_it_hears(model, paths: list[Path], songs: list[tuple[np.ndarray, np.ndarray]]) -> dict:
+def as_it_hears(model, paths: list[Path], songs: list[tuple[np.ndarray, ...]]) -> dict:
     """What `predict` says, doubt and all, against the answer of the whole song."""
-    same, apart, heard, times = [], [], [], []
+    same, apart, heard, times, vectors = [], [], [], [], []
     features_of, seconds = model.features_of, 0.0
 
     def counted(waveforms: list) -> np.ndarray:
@@ -62,18 +72,20 @@ def as_it_hears(model, paths: list[Path], songs: list[tuple[np.ndarray, np.ndarr
         return features_of(waveforms)
 
     model.features_of = counted
-    for path, (_, logits) in zip(paths, songs, strict=True):
+    for path, (_, logits, _) in zip(paths, songs, strict=True):
         whole, begun, seconds = joined(model, logits), time.process_time(), 0.0
         told = model.predict(str(path))
         times.append(1e3 * (time.process_time() - begun))
         same.append(int(told.probabilities.argmax() == whole.argmax()))
         apart.append(float(np.abs(told.probabilities - whole).mean()))
         heard.append(seconds)
+        vectors.append(told.embedding)
     model.features_of = features_of
     return {
         "heard_seconds": float(np.mean(heard)),
         "same_first_genre": float(np.mean(same)),
         "mean_difference": float(np.mean(apart)),
+        "embedding_likeness": likeness(vectors, [found[2].mean(axis=0) for found in songs]),
         "n": len(same),
         "songs": len(paths),
         "in_all_ms": float(np.median(times)),
@@ -95,8 +107,8 @@ def main() -> None:
     model.predict(str(paths[0]))  # what is loaded once is not part of the cost
     rows = []
     for count in (1, 2, 3, 5, 8):
-        same, apart = [], []
-        for starts, logits in songs:
+        same, apart, some_vectors, whole_vectors = [], [], [], []
+        for starts, logits, vectors in songs:
             whole = joined(model, logits)
             seconds = starts[-1] + model.plan.whole_seconds
             for shift in np.linspace(-0.1, 0.1, arguments.shifts) if arguments.shifts > 1 else (0.0,):
@@ -106,12 +118,15 @@ def main() -> None:
                 some = joined(model, logits[chosen])
                 same.append(int(some.argmax() == whole.argmax()))
                 apart.append(float(np.abs(some - whole).mean()))
+                some_vectors.append(vectors[chosen].mean(axis=0))
+                whole_vectors.append(vectors.mean(axis=0))
         times = np.median([cost(model, path, count) for path in paths for _ in range(3)], axis=0)
         rows.append(
             {
                 "excerpts": count,
                 "same_first_genre": float(np.mean(same)),
                 "mean_difference": float(np.mean(apart)),
+                "embedding_likeness": likeness(some_vectors, whole_vectors),
                 "n": len(same),
                 "songs": len(paths),
                 "decode_ms": float(times[0]),
@@ -128,6 +143,7 @@ def main() -> None:
         begin = f"{row['heard_seconds']:4.0f} s, as it hears" if whole else f"{row['excerpts']:4.3g} excerpts"
         words = f"{begin}: first genre as of the whole song {row['same_first_genre']:.0%}"
         words += f" of {row['n']}, probabilities apart {row['mean_difference']:.3f}"
+        words += f", embedding {row['embedding_likeness']:.2f}"
         if whole:
             print(f"{words}, {row['in_all_ms']:.0f} ms in all")
         else:
