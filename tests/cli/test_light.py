@@ -120,3 +120,29 @@ print(len(lost), sum(ref() is not None for ref in lost), gc.callbacks == hooks)
     assert int(made) < 100_000, "it waits too long"
     assert int(kept) <= 2, "what is lost is not found any more"
     assert hooks == "True"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="malloc of the C library of GNU")
+def test_the_command_line_keeps_the_memory_that_it_freed():
+    code = """
+import resource, numpy, tonearm.cli
+tonearm.cli._keep_memory()
+def fill():
+    kept = [numpy.ones(1 << 19, numpy.float32) for _ in range(8)]  # below what huge pages are for
+fill()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    fill()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+
+    def faults(**more: str) -> int:
+        done = subprocess.run([sys.executable, "-c", code], env=environment | more, capture_output=True, check=True)
+        return int(done.stdout)
+
+    # Settings of one's own are kept: here, to give everything back at once.
+    theirs = faults(MALLOC_TRIM_THRESHOLD_="0", MALLOC_TOP_PAD_="0")
+    if theirs < 1000:
+        pytest.skip("another C library, or pages that are huge anyway")
+    assert faults() < theirs / 10

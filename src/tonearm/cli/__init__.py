@@ -130,7 +130,7 @@ def _keep_memory() -> None:
     import ctypes
 
     try:
-        for parameter, size in ((-1, 256 << 20), (-3, 64 << 20)):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+        for parameter, size in ((-1, 256 << 20), (-3, 32 << 20)):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
             ctypes.CDLL(None).mallopt(parameter, size)
     except (OSError, AttributeError):  # not the C library of GNU
         pass
