@@ -191,3 +191,21 @@ def test_places_that_are_silent_do_not_stand_in_the_way(tmp_path):
     assert kept[0].shape[0] in (2, 3)
     assert told.probabilities.sum() == pytest.approx(1.0)
     assert np.isfinite(told.embedding).all()
+
+
+def test_learning_hears_as_a_scan_does_doubt_and_all(model):
+    """So that a model learnt from a library is the one that its files give."""
+    from tonearm.learning import hearing
+    from tonearm.runtime import statistics
+
+    samples, doubting = song(48.0), model(doubts=[below(1.0)])
+    # Notes and not noise, which nobody learns from.
+    t = np.arange(len(samples)) / RATE
+    pitch = 2 ** (np.random.default_rng(0).integers(0, 24, (3, 1 + int(t[-1] * 3)))[:, (t * 3).astype(int)] / 12)
+    music = (0.1 * np.sin(2 * np.pi * 110 * pitch * t).sum(axis=0) * np.exp(-4 * (t * 3 % 1))).astype(np.float32)
+    kept = []
+    said = doubting.predict(music, sample_rate=RATE, features_to=kept.append)
+    assert kept[0].shape[0] == model().features(music, sample_rate=RATE).shape[0] * 2
+    learnt = hearing.listen(doubting, music, sample_rate=RATE)
+    expected = np.concatenate([said.embedding, statistics.statistics(kept[0])])
+    np.testing.assert_allclose(learnt, expected, rtol=1e-5, atol=1e-5)
