@@ -172,3 +172,18 @@ def test_samples_that_are_finite_but_far_too_large_are_an_error(tmp_path, recwar
         model.predict(quiet, sample_rate=RATE).probabilities,
         atol=1e-3,
     )
+
+
+def test_places_in_doubt_that_are_no_sound_are_left_out(tmp_path, recwarn):
+    doubts = [{"margin": 1.0, "places": [0.5]}]
+    listen = {"excerpts": 2, "clip_seconds": 6.0, "doubts": doubts}
+    model = tonearm.load(write_tiny(tmp_path / "tiny.onnx", listen=listen))
+    samples = np.random.default_rng(0).normal(0, 0.1, 48 * RATE).astype(np.float32)
+    soundfile.write(tmp_path / "whole.wav", samples, RATE, subtype="FLOAT")
+    samples[23 * RATE : 25 * RATE] *= 1e30
+    soundfile.write(tmp_path / "huge.wav", samples, RATE, subtype="FLOAT")
+    heard = _listen.listen(tmp_path / "whole.wav", model.plan).excerpts
+    expected, _ = model.from_waveforms(heard)
+    np.testing.assert_allclose(model.ask(tmp_path / "huge.wav")[0], expected, atol=1e-9)
+    assert np.abs(model.ask(tmp_path / "whole.wav")[0] - expected).max() > 1e-6
+    assert [str(warning.message) for warning in recwarn if issubclass(warning.category, RuntimeWarning)] == []

@@ -173,7 +173,7 @@ class Walk:
         self._stream: tuple[int, int, int] | None = None
         self._sizes: dict[bytes, int] = {}
         self._passed = {0: start}
-        self._usual = 1441  # bytes of a frame as they were lately, at first the most that there can be
+        self._frame_bytes = 1441  # bytes of a frame as they were lately, at first the most that there can be
 
     def offset_of(self, number: int) -> int | None:
         """Where frame `number` begins; None where something else stands in between, or the file ends before it."""
@@ -183,7 +183,8 @@ class Walk:
         while left:
             wanted = left
             self._file.seek(here)
-            data, at = self._file.read(min(1 << 20, left * self._usual + 4096)), 0  # hardly more than is walked through
+            # Hardly more than is walked through.
+            data, at = self._file.read(min(1 << 20, left * self._frame_bytes + 4096)), 0
             while left and at + 4 <= len(data):
                 done = 0
                 try:  # in the narrowest of loops: there are thousands of frames, of few sizes
@@ -198,7 +199,7 @@ class Walk:
                 return None
             here += at
             self._passed[number - left] = here
-            self._usual = 1 + at // (wanted - left)
+            self._frame_bytes = 1 + at // (wanted - left)
         return here
 
     def _size(self, data: bytes, at: int) -> int:

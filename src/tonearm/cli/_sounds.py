@@ -96,17 +96,6 @@ def _is_folder(entry: os.DirEntry, *, links: bool) -> bool:
         return False
 
 
-def csv_line(values: Iterable[object]) -> str:
-    """One row of CSV that ends in a newline; a carriage return in a name is quoted as a newline is."""
-    import csv
-    import io
-
-    line = io.StringIO(newline="")
-    # The writer quotes what its line ends are made of, so it is given both.
-    csv.writer(line, lineterminator="\r\n").writerow(values)
-    return line.getvalue().removesuffix("\r\n") + "\n"
-
-
 def shown(text: object) -> str:
     """A name as one printable line: newlines, control characters and bytes that are not UTF-8 are spelt out."""
     text = str(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -139,9 +139,9 @@ def _json_line(prediction: Prediction) -> None:
 
 def _csv_rows() -> Callable[[Prediction], None]:
     """Rows in UTF-8 whatever the terminal says; a name that is not UTF-8 keeps its bytes."""
-    from tonearm.cli._sounds import csv_line
+    from tonearm import _csv
 
-    rows = [csv_line(COLUMNS)]
+    waiting: list[Sequence[object]] = [COLUMNS]
 
     def show(prediction: Prediction) -> None:
         told = prediction.to_json()
@@ -150,14 +150,14 @@ def _csv_rows() -> Callable[[Prediction], None]:
         sure = "" if error else str(told["sure"]).lower()
         seconds = "" if told["seconds"] is None else told["seconds"]
         for genre in told["genres"] or [{"genre": "", "probability": ""}]:
-            rows.append(csv_line(
+            waiting.append(
                 [told["path"], genre["genre"], genre["probability"], sure, seconds, told["model"], told["version"],
                  error, warnings]
-            ))  # fmt: skip
+            )  # fmt: skip
         sys.stdout.flush()
-        sys.stdout.buffer.write("".join(rows).encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.write("".join(_csv.lines(waiting)).encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()
-        rows.clear()
+        waiting.clear()
 
     return show
 

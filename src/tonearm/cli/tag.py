@@ -210,7 +210,7 @@ def undo(
     """Take back what an apply wrote, to the byte where nothing else changed the file since."""
     from tonearm import tags
 
-    _there(journal)
+    _check_journals(journal)
     with _progress("restoring", as_json) as progress:
         report = tags.undo(name, journal_folder=journal, force=force, progress=progress)
     if as_json:
@@ -230,7 +230,7 @@ def history(journal: Journals = None, as_json: AsJson = False) -> None:
     """List the journals, the latest first: what was written when, and what of it was taken back."""
     from tonearm import tags
 
-    _there(journal)
+    _check_journals(journal)
     found = tags.history(journal_folder=journal)
     if as_json:
         print(json.dumps(found, indent=2))
@@ -290,7 +290,7 @@ def _console() -> Any:
     return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 
 
-def _there(journal: Path | None) -> None:
+def _check_journals(journal: Path | None) -> None:
     """A folder of journals that was named has to be there; tonearm's own may not be yet."""
     from tonearm.cli._sounds import shown
     from tonearm.errors import UsageError

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from tonearm import paths
+from tonearm import _csv, paths
 from tonearm.datasets import _synth_plan
 from tonearm.datasets._dataset import Card, Dataset, DatasetError, Option, registry
 from tonearm.datasets._synth_plan import FAULTS, FORMATS, Plan, Settings
@@ -175,7 +175,7 @@ def _encode(sound: np.ndarray, rate: int, format: str, compression_level: float 
 
 
 def _told(planned: list[Plan], settings: Settings) -> bytes:
-    return _csv(_TOLD, [(t.id, t.genre, t.split, t.artist, t.recording, _file(t, settings)) for t in planned])
+    return _table(_TOLD, [(t.id, t.genre, t.split, t.artist, t.recording, _file(t, settings)) for t in planned])
 
 
 def _truth(planned: list[Plan]) -> bytes:
@@ -185,15 +185,11 @@ def _truth(planned: list[Plan]) -> bytes:
         for t in planned
         if t.faults or t.copy_of
     ]
-    return _csv(("id", "faults", "sounds_like", "played_by", "copy_of", "copy"), rows)
+    return _table(("id", "faults", "sounds_like", "played_by", "copy_of", "copy"), rows)
 
 
-def _csv(header: tuple[str, ...], rows: list[tuple]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode()
+def _table(header: tuple[str, ...], rows: list[tuple]) -> bytes:
+    return "".join(_csv.lines([header, *rows])).encode()
 
 
 def recognises(root: Path) -> int:

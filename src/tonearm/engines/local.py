@@ -86,7 +86,7 @@ class _Crew:
     """
 
     def __init__(self, function: Callable, workers: int, timeout_seconds: float | None) -> None:
-        self._timeout, self._most = timeout_seconds, workers
+        self._timeout, self._workers = timeout_seconds, workers
         self._launcher = Nursery(function) if CAN_FORK else Spawner(function)
         self._stillbirths = 0
         self._waiting: deque[tuple[int, Any, bytes]] = deque()  # taken back from workers that died
@@ -121,7 +121,7 @@ class _Crew:
     def _hand_out(self, source: Iterator[tuple[int, Any]]) -> Iterator[Outcome]:
         """Give every idle worker an item, or one that is started for it; then each a second one if it is small."""
         for depth in (0, 1):
-            for place in range(self._most if depth == 0 else len(self._hands)):
+            for place in range(self._workers if depth == 0 else len(self._hands)):
                 while place == len(self._hands) or len(self._hands[place].items) <= depth:
                     entry = self._next(source)
                     if entry is None:

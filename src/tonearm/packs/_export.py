@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import zipfile
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tonearm import _csv
 from tonearm.errors import UsageError
 from tonearm.packs._write import array_header
 from tonearm.packs.pack import Pack, PackError, blocks
@@ -82,13 +82,12 @@ def _write_csv(pack: Pack, path: Path, decoded: bool) -> None:
     if names is None or len(names) != width:
         names = [f"value_{i}" for i in range(width)]
     with open(path, "w", encoding="utf-8", newline="", errors="backslashreplace") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*pack.columns, *names])
         tracks = zip(*pack.columns.values(), strict=True)
-        for part in _parts(pack, True):
-            for values in part.tolist():
-                # Nine digits bring every float32 back exactly.
-                writer.writerow([*next(tracks), *(f"{value:.9g}" for value in values)])
+        values = (row for part in _parts(pack, True) for row in part.tolist())
+        file.writelines(_csv.lines([[*pack.columns, *names]]))
+        # Nine digits bring every float32 back exactly.
+        rows = ([*track, *(f"{value:.9g}" for value in row)] for track, row in zip(tracks, values, strict=True))
+        file.writelines(_csv.lines(rows))
 
 
 def _parts(pack: Pack, decoded: bool) -> Iterator[np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import json
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tonearm import _csv
 from tonearm.packs.pack import DTYPES, FORMAT, Pack, PackError, blocks, open_pack
 
 STAGING = ".commit"
@@ -131,12 +131,9 @@ def _put(file: BinaryIO, digest: Any, data: Any) -> None:
 
 def write_table(path: Path, columns: Mapping[str, Sequence]) -> str:
     """Write tracks.csv and return its sha256."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+    text = "".join(_csv.lines([columns, *zip(*columns.values(), strict=True)]))
     # A file name that is no Unicode (surrogates from os.fsdecode) must not stop a pack of ten thousand others.
-    data = text.getvalue().encode("utf-8", errors="backslashreplace")
+    data = text.encode("utf-8", errors="backslashreplace")
     write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()
 

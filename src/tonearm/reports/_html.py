@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 from base64 import b64encode
@@ -13,6 +11,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from tonearm import _csv
 from tonearm.reports._palette import css
 
 # What is for paper stands last, so that it wins over what is for all.
@@ -149,11 +148,8 @@ def fold(summary: str, *children: object, open_: bool = False, class_: str | Non
 
 def download(name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Safe:
     """A link that holds a table as CSV, for whoever wants to draw another picture of it."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows([_plain(value) for value in row] for row in rows)
-    data = "data:text/csv;charset=utf-8," + quote(text.getvalue(), safe=",;:/@$!*()+=|[]")
+    text = "".join(_csv.lines([head, *([_plain(value) for value in row] for row in rows)]))
+    data = "data:text/csv;charset=utf-8," + quote(text, safe=",;:/@$!*()+=|[]")
     link = tag("a", f"{name} as CSV", href=data, download=f"{name}.csv")
     return tag("p", link, class_="small screen")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tonearm import _csv
 from tonearm.errors import TonearmError
 from tonearm.evaluation import Predictions, checked_predictions
 
@@ -58,11 +58,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, out.getvalue())
+    write_text(path, "".join(_csv.lines([header, *rows])))
 
 
 def write_curves(path: Path, rows: Sequence[Mapping[str, float]]) -> None:

@@ -38,8 +38,8 @@ NOISE_FLAT = 0.55
 ONE_TONE = 0.95
 # What the flatness looks at: there is music everywhere between, and no encoder cuts it away.
 BAND_HZ = (100.0, 5000.0)
-# A third of the frames tells most music: of 121 files that have no warning, 112 are below both limits by these few, and
-# what is no music stays above one of them.
+# A third of the frames tells most music: of 121 songs and clips 110 are below both limits by these few, and what is no
+# music stays above one of them.
 FEW, PLAIN_STEADY, PLAIN_TONE = FRAMES // 3, 0.7, 0.6
 TOP_HZ = 11025.0  # nothing is looked at above, so that files of all rates measure alike
 GROUP = 16  # bins that are compared with each other

@@ -81,18 +81,13 @@ def hearing(source: Any, plan: Plan, sample_rate: int | None = None) -> Iterator
     """A path, bytes, an open binary file, a Waveform, or an array with its `sample_rate`, opened once for all of it."""
     waveform = as_waveform(source, sample_rate)
     if waveform is not None:
-        _checked(waveform, "<array>")
         yield Hearing(_of_waveform(waveform, plan), plan, lambda start: _piece(waveform, plan, start))
         return
     source = seekable(source)
     with audio.reading(source) as sound:  # to look at a header may take reading the whole file
         least = plan.clip_seconds / SLACK
         yield Hearing(
-            _of_file(source, sound, plan),
-            plan,
-            lambda start: sound.load(
-                sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=plan.clip_seconds, min_seconds=least
-            ),
+            _of_file(source, sound, plan), plan, lambda start: _excerpt(sound, plan, start, plan.clip_seconds, least)
         )
 
 
@@ -105,7 +100,7 @@ def listen(source: Any, plan: Plan, sample_rate: int | None = None) -> Heard:
 def as_waveform(source: Any, sample_rate: int | None) -> Waveform | None:
     """Sound that is in memory already as mono float32; None for what has to be read."""
     if isinstance(source, Waveform):
-        return source
+        return _checked(source, "<array>")
     if isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(source, "read"):
         if sample_rate is not None:
             raise UsageError("a file knows its sample rate", hint="sample_rate goes with arrays of samples")
@@ -132,7 +127,7 @@ def as_waveform(source: Any, sample_rate: int | None) -> Waveform | None:
         raise AudioError("<array>", "not-finite", "some samples are NaN or infinite")
     with np.errstate(over="ignore"):
         power = float(np.dot(samples, samples))
-    return Waveform(samples, int(sample_rate), bool(np.ptp(samples) == 0), power=power)
+    return _checked(Waveform(samples, int(sample_rate), bool(np.ptp(samples) == 0), power=power), "<array>")
 
 
 def seekable(source: Any) -> Any:
@@ -168,6 +163,11 @@ def _piece(waveform: Waveform, plan: Plan, start_seconds: float) -> Waveform:
     return Waveform(audio.resample(samples, rate, plan.sample_rate), plan.sample_rate)
 
 
+def _excerpt(sound: audio.Sound, plan: Plan, start: float, length: float, least: float = 0.0) -> Waveform:
+    excerpt = sound.load(sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=length, min_seconds=least)
+    return _checked(excerpt, sound.name)
+
+
 def _of_file(source: Any, sound: audio.Sound, plan: Plan) -> Heard:
     found: list[Waveform] = []
     failed: AudioError | None = None
@@ -175,8 +175,7 @@ def _of_file(source: Any, sound: audio.Sound, plan: Plan) -> Heard:
     length = plan.clip_seconds if told.seconds > plan.whole_seconds * SLACK else plan.whole_seconds * SLACK
     for start in starts(told.seconds, plan):
         try:
-            excerpt = sound.load(sample_rate=plan.sample_rate, start_seconds=start, clip_seconds=length)
-            found.append(_checked(excerpt, sound.name))
+            found.append(_excerpt(sound, plan, start, length))
         except AudioError as error:
             if error.code not in ("too-short", "empty"):
                 raise
@@ -185,7 +184,8 @@ def _of_file(source: Any, sound: audio.Sound, plan: Plan) -> Heard:
     if failed is not None:
         warnings.add(f"truncated: {failed.reason}")
         if max((waveform.seconds for waveform in found), default=0.0) < plan.clip_seconds / 2:
-            found = [audio.load(source, sample_rate=plan.sample_rate, clip_seconds=plan.clip_seconds)]
+            with audio.reading(source) as again:  # from its beginning
+                found = [_excerpt(again, plan, 0.0, plan.clip_seconds)]
     # Of what was cut short in the middle only the whole excerpts count, if there are any.
     longest = max(len(waveform.samples) for waveform in found)
     found = [waveform for waveform in found if len(waveform.samples) * SLACK >= longest]
@@ -210,7 +210,7 @@ def windows(
     step = max(1, round(step_seconds * rate))
     waveform = as_waveform(source, sample_rate)
     if waveform is not None:
-        samples = audio.resample(_checked(waveform, "<array>").samples, waveform.sample_rate, rate)
+        samples = audio.resample(waveform.samples, waveform.sample_rate, rate)
         blocks: Iterator[Waveform] = iter([Waveform(samples, rate)])
     else:
         blocks = audio.stream(seekable(source), block_seconds=max(1.0, step_seconds), sample_rate=rate)
